@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Netbus. One file, not recursive: what is built from what stands here and nowhere else. `make help` lists the targets.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= gcc
+
+VERSION := 0.1.0
+
+# ---- how it is compiled ------------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+        -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla -Wimplicit-fallthrough \
+        -Wdouble-promotion -Wno-unknown-warning-option -Wno-missing-field-initializers
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE \
+        -fno-strict-overflow -fno-delete-null-pointer-checks
+HARDEN_LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
+ifdef SANITIZE
+OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+SANITIZE_LINK := -fsanitize=$(SANITIZE)
+else
+OPTIMISE := -O2 -g -D_FORTIFY_SOURCE=2
+endif
+CPPFLAGS += -D_GNU_SOURCE -I. -DNETBUS_VERSION='"$(VERSION)"'
+CFLAGS   += -std=gnu17 $(OPTIMISE) $(WARN) $(HARDEN)
+LDFLAGS  += $(HARDEN_LINK) $(SANITIZE_LINK) -Wl,--as-needed
+
+# ---- what it is made of ------------------------------------------------------------------------------------------
+
+FOLDERS := base wire policy authz crypto db backend frontend
+# Every folder is an archive, so that a program gets only the objects (and so only the libraries) that it uses.
+ARCHIVES := $(FOLDERS:%=$(BUILD)/lib/%.a)
+object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+# What several processes share.
+SHARED := daemon/channel.c daemon/config.c daemon/custody.c
+
+PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-admin
+SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/config.c
+SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c
+SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
+SOURCES_netbus-attach  := $(wildcard daemon/attach*.c) daemon/channel.c daemon/custody.c
+SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/config.c
+SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
+SOURCES_netbus-admin   := $(wildcard admin/*.c)
+
+LIBS_netbusd        := -lyaml -lseccomp
+LIBS_netbus-gate    := -lseccomp
+LIBS_netbus-session := -lssl -lcrypto -luring -lseccomp
+LIBS_netbus-attach  := -lssl -lcrypto -lseccomp
+LIBS_netbus-broker  := -lsqlite3 -lyaml -lsodium -lseccomp
+LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
+LIBS_netbus-admin   := -ljansson -lyaml -lsodium -lcrypto
+LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
+FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+TOOLS      := $(patsubst tests/tool/%.c,%,$(wildcard tests/tool/*.c))
+
+C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
+H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
+T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
+
+.PHONY: all demo check check-unit check-arch check-system check-asan check-fuzz check-kill lint format install uninstall help clean setup tests
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS:%=$(BUILD)/bin/%) compile_commands.json ## build all programs
+
+# ---- set-up ------------------------------------------------------------------------------------------------------
+
+# These goals install what apt lacks; the others only say what is missing.
+ifneq ($(filter setup demo check check-% lint bench%,$(MAKECMDGOALS)),)
+SETUP_MODE := install
+else
+SETUP_MODE := check
+endif
+
+$(BUILD)/setup.ok: tests/setup tests/packages
+	@mkdir -p $(BUILD)
+	@tests/setup $(SETUP_MODE)
+	@touch $@
+
+setup: $(BUILD)/setup.ok ## install the packages that building and testing need
+
+# ---- rules -------------------------------------------------------------------------------------------------------
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define folder_archive
+$(BUILD)/lib/$(1).a: $(call object,$(wildcard $(1)/*.c))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call folder_archive,$(f))))
+
+define program
+$(BUILD)/bin/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(SOURCES_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_$(1))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,daemon/config.c daemon/channel.c) $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,daemon/config.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
+
+$(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
+
+compile_commands.json: Makefile
+	@{ echo '['; first=1; for f in $(C_FILES) $(T_FILES); do case $$f in *.h) continue;; esac; \
+	  [ $$first ] || echo ','; first=; \
+	  printf '{"directory":"%s","file":"%s","arguments":["clang","-std=gnu17","-D_GNU_SOURCE","-I.","-DNETBUS_VERSION=\\"$(VERSION)\\"","-c","%s"]}' "$$PWD" $$f $$f; \
+	done; echo ']'; } > $@
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- what it does ------------------------------------------------------------------------------------------------
+
+demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
+	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
+
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%)
+
+check: all tests ## build and pass all tests
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit arch golden fuzz system
+
+check-unit: tests ## only the unit tests
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit
+
+check-arch: all tests ## only the architecture tests
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run arch
+
+check-system: all tests ## only the tests with real daemons; ONLY=name picks some
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run system
+
+check-asan: ## all tests again, built with AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory BUILD=build-asan SANITIZE=address,undefined check
+
+check-kill: all tests ## kill -9 of each process at each step of an attach, 20 rounds each (long)
+	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 ONLY=kill tests/run system
+
+lint: compile_commands.json | $(BUILD)/setup.ok ## layout, static analysis, scripts, licences
+	@tests/lint
+
+format: ## lay out the C sources
+	clang-format -i $(C_FILES) $(H_FILES) $(T_FILES)
+
+install: all ## install into $(DESTDIR)$(PREFIX)
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BUILD="$(BUILD)" etc/install install
+
+uninstall: ## take away what install put there (configuration and state stay)
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BUILD="$(BUILD)" etc/install uninstall
+
+clean: ## remove what was built
+	rm -rf build build-asan build-clang compile_commands.json
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'

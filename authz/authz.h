@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * May this subject have this share now? Policy's verdict and the facts of the database become one answer with one reason.
+ *
+ * Pure. The order of the questions is fixed (identity, host, policy, share, mode, holders, quota), so that the same facts give the
+ * same reason everywhere, and so that a stranger learns nothing about shares that policy does not let him see.
+ */
+#ifndef NETBUS_AUTHZ_AUTHZ_H
+#define NETBUS_AUTHZ_AUTHZ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "authz/reason.h"
+#include "policy/policy.h"
+
+enum share_mode { SHARE_EXCLUSIVE = 0, SHARE_SHARED_READ = 1, SHARE_SHARED_WRITE = 2 };
+
+struct authz_facts {
+	bool proved;          /* the host's identity was proved to the broker */
+	bool host_denied;
+	bool share_known, share_enabled, share_read_only;
+	enum share_mode share_mode;
+	enum policy_mode mode; /* asked for */
+	uint32_t live_readers, live_writers; /* leases of this share */
+	uint32_t live_leases, lease_limit;   /* of this host; limit 0 = none */
+	bool audit_ok, state_ok;
+};
+
+struct verdict {
+	bool allowed;
+	enum reason reason;
+	char rule[64];        /* "" when no rule decided */
+	char rule_file[128];
+	unsigned rule_line;
+	uint64_t generation;
+	int64_t max_ttl_us;   /* 0 = none */
+};
+
+void authz_decide(const struct policy_verdict *policy, const struct authz_facts *facts, struct verdict *verdict);
+
+#endif

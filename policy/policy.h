@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Policy: YAML files -> immutable rules -> verdict. The language is described in netbus-policy(5).
+ *
+ * Pure: no system call, no global, no clock (the time is part of the request). A struct policy never changes after
+ * policy_load(); a reload makes a new one, and a load that has any fault or failing test gives none, so the last good
+ * generation stays in force.
+ */
+#ifndef NETBUS_POLICY_POLICY_H
+#define NETBUS_POLICY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/name.h"
+#include "base/yaml.h"
+
+enum policy_verb {
+	VERB_LIST = 1 << 0,
+	VERB_ATTACH = 1 << 1,
+	VERB_DISCARD = 1 << 2,
+	VERB_RESIZE_SEE = 1 << 3,
+	VERB_HANDOVER = 1 << 4,
+	VERB_STEAL = 1 << 5,
+	VERB_USB_CONTROL = 1 << 6,
+};
+
+enum policy_mode { MODE_RO = 0, MODE_RW = 1 };
+
+/* The name of one verb ("resize-see"), and back (0 when unknown). */
+const char *verb_name(enum policy_verb verb);
+enum policy_verb verb_find(const char *name);
+
+struct policy_label {
+	const char *key, *value;
+};
+
+struct policy_request {
+	const char *host;             /* proved name of the host that asks */
+	const char *vm, *share;       /* "tenant/name" */
+	const char *share_class;      /* "disk", "usb" */
+	const struct policy_label *labels;
+	size_t label_count;
+	enum policy_verb verb;
+	enum policy_mode mode;        /* of attach, handover and steal */
+	int64_t at_us;                /* wall clock, microseconds since 1970 UTC */
+};
+
+/* What the state database and the ticket say; decides demands only. */
+struct policy_facts {
+	bool grant_held;   /* a live grant covers this VM, share, host and mode */
+	bool ticket_valid; /* a ticket was shown and holds */
+};
+
+enum policy_outcome {
+	POLICY_ALLOWED,
+	POLICY_NO_RULE,      /* default deny */
+	POLICY_RULE_DENIES,
+	POLICY_UNMET,        /* only unmet demands stand between */
+};
+
+enum policy_demand { DEMAND_GRANT = 1 << 0, DEMAND_TICKET = 1 << 1 };
+
+struct policy_verdict {
+	enum policy_outcome outcome;
+	const char *rule;     /* id of the deciding rule (UNMET: the one with the fewest unmet demands, then lowest id), or NULL */
+	const char *file;     /* where it stands; valid as long as the policy */
+	unsigned line;
+	unsigned unmet;       /* enum policy_demand mask, for UNMET */
+	int64_t max_ttl_us;   /* smallest among the matching allows; 0 = none */
+	uint64_t generation;
+};
+
+struct policy_file {
+	const char *name; /* "10-acme.yaml": two digits, '-', [a-z0-9._-]+, ".yaml"; anything else is a fault */
+	const char *text;
+	size_t length;
+};
+
+struct policy;
+
+/* Parses, links and tests the files (given in any order, taken in C order of their names). NULL when `faults` got any. No files at all is a
+ * valid policy that denies everything. `now_us` stands in for tests without `at`. */
+struct policy *policy_load(const struct policy_file *files, size_t count, uint64_t generation, int64_t now_us,
+    struct faults *faults);
+void policy_free(struct policy *policy);
+
+void policy_decide(const struct policy *policy, const struct policy_request *request,
+    const struct policy_facts *facts, struct policy_verdict *verdict);
+
+/* Calls `each` for every rule whose selectors match the request (observe rules too), in id order. */
+struct policy_match {
+	const char *id, *file;
+	unsigned line;
+	bool deny, observe;
+	unsigned demands; /* of an allow */
+	enum policy_mode mode;
+	bool has_mode;
+};
+void policy_explain(const struct policy *policy, const struct policy_request *request,
+    void (*each)(const struct policy_match *match, void *context), void *context);
+
+/* Results of the tests that stand in the files; policy_load() has run them all. */
+size_t policy_rule_count(const struct policy *policy);
+size_t policy_test_count(const struct policy *policy);
+size_t policy_limit_count(const struct policy *policy);
+uint64_t policy_generation(const struct policy *policy);
+
+/* What `limits` say for a lease: the tightest that matches; 0 = no limit. Enforcement is not policy's work. */
+struct policy_limits {
+	uint64_t iops, bandwidth; /* per second; bytes */
+	int64_t burst_us;
+	uint32_t leases;
+	uint32_t attach_rate;     /* per minute */
+};
+void policy_limits(const struct policy *policy, const struct policy_request *request, struct policy_limits *limits);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One page of memory that a session shares with the broker, one for each lane (a memfd made by the monitor).
+ *
+ * The broker writes `ended`; the session looks at it before each submission. It is a courtesy that makes an orderly end
+ * quick: what really ends a lane is that its process is killed and its descriptor released. The session writes the
+ * counters, and the broker reads them, also after the session died. They come from a process that parses hostile
+ * bytes: they are shown and recorded as its statement, and decide nothing.
+ *
+ * Native byte order: both ends are on this machine and of this build.
+ */
+#ifndef NETBUS_WIRE_LANE_PAGE_H
+#define NETBUS_WIRE_LANE_PAGE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define LANE_PAGE_LEN 4096
+
+struct lane_counters {
+	_Atomic uint64_t submitted, completed, aborted, errors; /* requests */
+	_Atomic uint64_t last_completed;                        /* number of the last request answered, counted from 1 */
+	_Atomic uint64_t reads, writes, flushes, discards;      /* completed */
+	_Atomic uint64_t read_bytes, written_bytes;
+};
+
+struct lane_page {
+	_Atomic uint32_t ended; /* 0, or the reason (authz/reason.h): no submission any more */
+	uint8_t pad[60];
+	struct lane_counters counters; /* its own cache lines */
+};
+
+_Static_assert(sizeof(struct lane_page) <= LANE_PAGE_LEN, "a lane page is one page");
+
+#endif

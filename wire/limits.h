@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The limits table: each number that comes from outside has its row here (name, value, what it bounds, who checks it).
+ * PROTOCOL.md and netbus-protocol(7) print this table; tests/unit/limits_test.c breaks each row once.
+ */
+#ifndef NETBUS_WIRE_LIMITS_H
+#define NETBUS_WIRE_LIMITS_H
+
+/* clang-format off */
+#define LIMIT_FRAME_PAYLOAD     (1u << 20)  /* bytes after a frame header; READ/WRITE larger than this are split */
+#define LIMIT_CONTROL_PAYLOAD   8192u       /* bytes of a control frame's payload */
+#define LIMIT_RANGE             (1u << 30)  /* bytes of one DISCARD or WRITE_ZEROES */
+#define LIMIT_CREDITS           256u        /* requests in flight on a lane */
+#define LIMIT_CREDIT_BYTES      (8u << 20)  /* payload bytes in flight on a lane */
+#define LIMIT_LANES             16u         /* lanes of a lease */
+#define LIMIT_TICKET            2048u       /* bytes of a ticket */
+#define LIMIT_CHANNEL_MESSAGE   16384u      /* bytes of a packet between our processes */
+#define LIMIT_CHAIN             8192u       /* bytes of a peer's certificate chain, DER, and of its Certificate message */
+#define LIMIT_TRANSCRIPT        14336u      /* bytes of a handshake transcript */
+#define LIMIT_CLIENT_HELLO      4096u       /* bytes of a ClientHello */
+#define LIMIT_HANDSHAKE_MS      10000u      /* from accept to ATTACHED or JOINED */
+#define LIMIT_SILENCE_MS        5000u       /* from accept to the first byte, in the gate */
+#define LIMIT_PENDING           1024u       /* accepted connections that have not yet sent a byte */
+#define LIMIT_PENDING_SOURCE    256u        /* of these, from one address */
+#define LIMIT_UNPROVED          64u         /* sessions without a proved peer */
+#define LIMIT_UNPROVED_SOURCE   32u         /* of these, from one address */
+#define LIMIT_SESSIONS          4096u
+#define LIMIT_ATTACHMENTS       1024u
+#define LIMIT_SHARES            4096u
+#define LIMIT_ADMIN_CLIENTS     64u
+#define LIMIT_NBD_REQUEST       (32u << 20) /* bytes of one NBD READ/WRITE (NBD protocol: "maximum block size" default) */
+#define LIMIT_NBD_OPTION        4096u       /* bytes of one NBD option */
+#define LIMIT_NBD_CLIENTS       16u
+/* clang-format on */
+
+#endif
