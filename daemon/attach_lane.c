@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A lane's life on the guest side: socket from the monitor, TLS handshake with netbus-keys' help, HELLO and ATTACH (lane 0)
+ * or JOIN, service, end. Runs in netbus-attach. The exporter's bytes are hostile until checked.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "authz/reason.h"
+#include "base/auto.h"
+#include "base/log.h"
+#include "daemon/attach.h"
+
+#define STREAM_QUEUE_LIMIT ((size_t)LIMIT_CREDIT_BYTES + (1u << 20))
+#define SOFTWARE           "netbus " NETBUS_VERSION
+
+void
+lane_close(struct attach_lane *lane)
+{
+	watch_stop(&lane->on_socket);
+	timer_stop(&lane->deadline);
+	tls_free(TAKE(lane->tls));
+	if (lane->remote)
+		remote_free(TAKE(lane->remote));
+	lane->state = LANE_IDLE;
+}
+
+void
+lane_failed(struct attach_lane *lane, uint16_t reason, uint64_t record, const char *text)
+{
+	if (lane->number == 0) {
+		attach_over(lane->attach, reason, record, text);
+		return;
+	}
+	if (reason != REASON_DETACHED)
+		log_notice("lane %u is gone: %s (%s)", lane->number, reason_name(reason), text);
+	guest_lane_gone(lane);
+	lane_close(lane);
+}
+
+/* ---- events of the lane's connection ---- */
+
+static void
+on_up(void *owner, const struct msg_attached *attached)
+{
+	struct attach_lane *lane = owner;
+
+	lane->state = LANE_UP;
+	if (lane->number == 0)
+		lane->attach->attached = *attached;
+	guest_lane_up(lane);
+}
+
+static void
+on_over(void *owner, uint16_t reason, uint64_t record, const char *text)
+{
+	lane_failed(owner, reason, record, text);
+}
+
+static const struct remote_events remote_events = {on_up, on_over};
+
+static void
+open_lease(struct attach_lane *lane)
+{
+	struct attach *attach = lane->attach;
+	const struct msg_attach_order *order = &attach->order;
+	struct msg_attach ask = {.mode = order->mode, .lanes = order->lanes};
+	struct error error = {0};
+
+	_Static_assert(sizeof ask.ticket == sizeof order->ticket, "one limit for tickets");
+	memcpy(ask.vm, order->vm, sizeof ask.vm);
+	memcpy(ask.vm_uuid, order->vm_uuid, sizeof ask.vm_uuid);
+	memcpy(ask.share, order->share, sizeof ask.share);
+	memcpy(&ask.ticket, &order->ticket, sizeof ask.ticket);
+	lane->remote = remote_attach(attach->loop, tls_stream(TAKE(lane->tls), STREAM_QUEUE_LIMIT), SOFTWARE, &ask,
+	    &remote_events, lane, &error);
+	if (lane->remote == NULL)
+		lane_failed(lane, REASON_SESSION_LOST, 0, error.text);
+}
+
+static void
+join_lease(struct attach_lane *lane)
+{
+	struct attach *attach = lane->attach;
+	struct msg_join ask = {.epoch = attach->attached.epoch};
+	struct error error = {0};
+
+	memcpy(ask.lease, attach->attached.lease, sizeof ask.lease);
+	lane->remote = remote_join(attach->loop, tls_stream(TAKE(lane->tls), STREAM_QUEUE_LIMIT), SOFTWARE, &ask,
+	    &remote_events, lane, &error);
+	if (lane->remote == NULL)
+		lane_failed(lane, REASON_SESSION_LOST, 0, error.text);
+}
+
+/* ---- the handshake ---- */
+
+static void
+on_handshake(struct watch *watch, uint32_t events)
+{
+	struct attach_lane *lane = CONTAINER_OF(watch, struct attach_lane, on_socket);
+	struct error error = {0};
+	int done = tls_handshake(lane->tls, &error);
+
+	(void)events;
+	if (done < 0) {
+		lane_failed(lane, done == -EACCES ? REASON_WRONG_HOST : REASON_TLS_FAILED, 0, error.text);
+		return;
+	}
+	if (done == 0) {
+		watch_change(watch, tls_wants(lane->tls));
+		return;
+	}
+	watch_stop(watch);
+	timer_stop(&lane->deadline);
+	lane->state = LANE_OPENING;
+	if (lane->number == 0)
+		open_lease(lane);
+	else
+		join_lease(lane);
+}
+
+static void
+on_deadline(struct timer *timer)
+{
+	struct attach_lane *lane = CONTAINER_OF(timer, struct attach_lane, deadline);
+
+	if (lane->state == LANE_WANTED)
+		lane_failed(lane, REASON_UNREACHABLE, 0, "no connection in time");
+	else
+		lane_failed(lane, REASON_TIMED_OUT, 0, "no complete TLS handshake in time");
+}
+
+void
+lane_want(struct attach_lane *lane)
+{
+	struct attach *attach = lane->attach;
+
+	lane->state = LANE_WANTED;
+	timer_start(attach->loop, &lane->deadline, 2 * LIMIT_HANDSHAKE_MS * NS_PER_MS, on_deadline);
+	if (channel_send(&attach->monitor, MSG_LANE_WANT, &(struct msg_lane_want){.lane = lane->number}, -1) < 0)
+		attach_over(attach, REASON_SESSION_LOST, 0, "the monitor does not answer");
+}
+
+void
+lane_socket(struct attach_lane *lane, int fd)
+{
+	struct error error = {0};
+
+	if (lane->state != LANE_WANTED) { /* left meanwhile */
+		close(fd);
+		return;
+	}
+	lane->tls = tls_new(TLS_CLIENT, fd, &lane->attach->custody, &error);
+	if (lane->tls == NULL) {
+		lane_failed(lane, REASON_TLS_FAILED, 0, error.text);
+		return;
+	}
+	lane->state = LANE_HANDSHAKE;
+	timer_start(lane->attach->loop, &lane->deadline, LIMIT_HANDSHAKE_MS * NS_PER_MS, on_deadline);
+	if (watch_start(lane->attach->loop, &lane->on_socket, fd, EPOLLOUT, on_handshake) < 0)
+		lane_failed(lane, REASON_TLS_FAILED, 0, "cannot watch the connection");
+}
+
+void
+lane_leave(struct attach_lane *lane)
+{
+	switch (lane->state) {
+	case LANE_IDLE:
+	case LANE_LEAVING:
+		return;
+	case LANE_UP:
+		lane->state = LANE_LEAVING;
+		remote_detach(lane->remote, lane->number == 0);
+		return;
+	case LANE_WANTED:
+	case LANE_HANDSHAKE:
+	case LANE_OPENING:
+		lane_failed(lane, REASON_DETACHED, 0, "detached before it was up");
+		return;
+	}
+}
