@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * netbusd, the monitor: starts every other process, makes every channel between them, opens the shares that its own configuration names, and
+ * hands descriptors on. It reads no byte of a peer, speaks no SQL and no TLS.
+ *
+ * It trusts its configuration. It does not trust its children: what they say is held against wire/channel.def and against what the monitor
+ * knows itself, and a child that says what it may not is killed. It never waits for a child.
+ *
+ * The monitor*.c files share this one state; netbusd.c owns it.
+ */
+#ifndef NETBUS_DAEMON_MONITOR_H
+#define NETBUS_DAEMON_MONITOR_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "daemon/channel.h"
+#include "daemon/config.h"
+#include "db/db.h"
+
+#define SOCKET_PATH_LEN sizeof(((struct sockaddr_un *)NULL)->sun_path)
+
+/* One message that waits for room in a channel. */
+struct pending;
+
+struct child {
+	struct child *next, *prev; /* of monitor->children */
+	struct monitor *monitor;
+	enum role role;
+	uint32_t id; /* never 0 */
+	pid_t pid;
+	int pidfd;
+	struct watch on_exit, on_message;
+	struct channel channel; /* its descriptor 3 is the other end; fd -1 once that closed */
+	struct pending *pending, **pending_end;
+	size_t pending_count;
+	struct timer deadline; /* killed when it is still there */
+	char cause[256];       /* why we killed it; "" if we did not */
+
+	/* sessions */
+	char source[64]; /* the peer's address */
+	bool proved;
+
+	/* attachments */
+	uint32_t attachment;
+	char exporter_address[CONFIG_ADDRESS_LEN];
+	char socket_path[SOCKET_PATH_LEN];
+};
+
+/* A device that went to a session. Lives until the kernel holds no lock of it any more, that is, until no process and no request in flight refers to
+ * the open device. */
+struct hold {
+	struct hold *next, **slot; /* of monitor->holds */
+	uint8_t lease[LEASE_ID_LEN];
+	struct qualified share;
+	uint32_t session; /* 0: that process is reaped */
+	uint64_t lock;    /* offset of the lane's lock byte */
+	int probe;        /* another descriptor of the same device, to look at the lock */
+};
+
+/* An order to end all I/O of a lease, until it is carried out. */
+struct fence {
+	struct fence *next, **slot; /* of monitor->fences */
+	struct monitor *monitor;
+	uint8_t lease[LEASE_ID_LEN];
+	struct timer courtesy;
+	unsigned lanes, killed;
+};
+
+/* The memory behind a memory share, kept while it is configured. */
+struct memory {
+	struct memory *next;
+	struct qualified share;
+	uint64_t bytes;
+	int fd;
+};
+
+/* Who a role's processes run as. */
+struct credentials {
+	bool drop;
+	uid_t uid;
+	gid_t gid;
+};
+
+enum monitor_phase { PHASE_KEYS, PHASE_BROKER, PHASE_GATE, PHASE_RUNNING, PHASE_STOPPING, PHASE_OVER };
+
+struct monitor {
+	struct loop *loop;
+	struct config *config;
+	const char *config_path, *root; /* absolute; root "/" when none was given */
+	char program_directory[PATH_MAX];
+	struct credentials credentials[6]; /* by bit number of enum role */
+	int lock_fd;                       /* keeps a second netbusd away from our state */
+	enum monitor_phase phase;
+	int exit_code;
+	struct watch on_signal;
+
+	struct child *children;
+	struct child *keys, *broker, *gate;
+	unsigned sessions, attachments;
+	uint32_t last_id;
+
+	struct msg_keys_ready identity; /* as netbus-keys last said */
+	unsigned listens_pending;
+	char listening[1024];          /* for the log: "a, b" */
+	struct timer stop_late;
+	bool broker_stopped;
+
+	struct hold *holds;
+	struct fence *fences;
+	struct timer drain;
+	uint64_t drain_pause_ns, drain_said_ns, drain_since_ns;
+	struct memory *memories;
+};
+
+/* ---- monitor_program.c: where programs are, and who they run as ---- */
+int programs_find(struct monitor *monitor, struct error *error);
+const char *role_program(enum role role); /* "netbus-session" */
+const struct credentials *role_credentials(const struct monitor *monitor, enum role role);
+
+/* ---- monitor_child.c ---- */
+#define CHILD_FDS 3
+#define CHILD_ARGUMENTS 4
+struct child_plan {
+	enum role role;
+	int fds[CHILD_FDS]; /* become 4, 5, 6; borrowed; fd_count of them */
+	unsigned fd_count;
+	const char *arguments[CHILD_ARGUMENTS + 1]; /* after --id N; NULL-terminated */
+};
+/* NULL with error set. The child belongs to the monitor's list until it is reaped. */
+struct child *child_start(struct monitor *monitor, const struct child_plan *plan, struct error *error);
+/* SIGKILL. `cause` is said once it is reaped. Harmless when it is dead already. */
+void child_kill(struct child *child, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct child *child_find(const struct monitor *monitor, enum role role, uint32_t id);
+/* Waits (a short time for each) for children that were killed and frees everything about them. */
+void children_clear(struct monitor *monitor);
+
+/* ---- monitor_tell.c: channels to children ---- */
+/* `fd` is borrowed; -1 none. A session or attachment that does not read is killed; for the others messages wait in order. */
+void child_tell(struct child *child, uint16_t number, const void *message, int fd);
+/* Whether messages wait: then nothing new is begun that needs this child. */
+bool child_is_behind(const struct child *child);
+int child_listen(struct child *child); /* starts reading its messages */
+void child_close_channel(struct child *child);
+
+/* ---- monitor_receive.c: what children say, and when they end ---- */
+void monitor_take(struct child *child, struct channel_message *message); /* takes message->fd */
+void monitor_child_ended(struct child *child, bool clean, const char *cause);
+
+/* ---- monitor_start.c: the order of the start ---- */
+int monitor_start(struct monitor *monitor, struct error *error);
+/* Sends the key files and the word to take them into use. */
+int keys_send_files(struct monitor *monitor, struct error *error);
+void start_on_keys_ready(struct monitor *monitor, const struct msg_keys_ready *ready);
+void start_on_broker_ready(struct monitor *monitor);
+void start_on_listening(struct monitor *monitor, const struct msg_gate_listening *listening);
+
+/* ---- monitor_directory.c: what must exist before anything is started ---- */
+int directories_prepare(struct monitor *monitor, struct error *error);
+
+/* ---- monitor_reload.c ---- */
+void monitor_reload(struct monitor *monitor);
+void config_complain(const struct faults *faults);
+
+/* ---- monitor_stop.c ---- */
+/* Something that all depend on is gone or failed: kills all, the loop ends with code 1. */
+void monitor_fail(struct monitor *monitor, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* In order: leases end, attachments say goodbye, the loop ends with code 0. */
+void monitor_stop(struct monitor *monitor);
+/* The broker answered, or a child ended while stopping. */
+void stop_go_on(struct monitor *monitor);
+
+/* ---- monitor_session.c ---- */
+void session_accepted(struct monitor *monitor, const char *source, int socket); /* takes socket */
+void session_proved(struct monitor *monitor, uint32_t id);
+void session_drop(struct monitor *monitor, const struct msg_drop *drop);
+void session_ended(struct child *session, bool clean, const char *cause);
+/* The two channels that a session or attachment has beside ours: introduces it to broker and keys. */
+struct introduction {
+	int broker[2], keys[2]; /* [0] ours to hand out, [1] the child's */
+};
+int introduction_open(struct introduction *introduction, struct error *error);
+void introduction_close(struct introduction *introduction);
+void introduction_send(const struct introduction *introduction, struct child *child, enum peer_kind kind,
+    const char *source, const char *expect_host);
+
+/* ---- monitor_open.c, monitor_memory.c: shares ---- */
+void open_for(struct monitor *monitor, const struct msg_open_for *order);
+/* A descriptor of a memory share's memory with an open file description of its own, or a negative errno. */
+int memory_open(struct monitor *monitor, const struct config_share *share, bool writable, struct error *error);
+/* Frees memory that is not configured any more, or not of this size. */
+void memory_forget_unconfigured(struct monitor *monitor);
+
+/* ---- monitor_hold.c: lanes' locks ---- */
+/* Locks one byte far beyond any device through `device`, and remembers it. The lock lives exactly as long as the open file description: in the
+ * session, in the kernel's requests, nowhere else. */
+int hold_begin(struct monitor *monitor, struct child *session, const struct msg_open_for *order, int device, struct error *error);
+/* -EBUSY when any lane, of whomever, holds the device that `device` is open on. */
+int hold_check_free(int device);
+void hold_session_reaped(struct monitor *monitor, uint32_t session);
+/* Undoes hold_begin() for a session that never got the device. */
+void hold_forget(struct monitor *monitor, uint32_t session);
+bool hold_exists(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN]);
+void holds_clear(struct monitor *monitor);
+
+/* ---- monitor_fence.c ---- */
+void fence_begin(struct monitor *monitor, const struct msg_fence *order);
+/* Holds ended: answers the fences that waited for them. */
+void fences_check(struct monitor *monitor);
+void fences_clear(struct monitor *monitor);
+
+/* ---- monitor_attach.c ---- */
+void attach_start(struct monitor *monitor, const struct msg_attach_start *order);
+void attach_stop(struct monitor *monitor, const struct msg_attach_stop *order);
+void attach_want_lane(struct child *attach, uint8_t lane);
+void attach_connected(struct monitor *monitor, const struct msg_gate_connected *connected, int socket); /* takes socket */
+void attach_connect_failed(struct monitor *monitor, const struct msg_gate_connect_failed *failed);
+void attach_ended(struct child *attach, bool clean, const char *cause);
+
+/* ---- monitor_socket.c: listening unix sockets ---- */
+/* Replaces a socket that nobody listens on, refuses one that is in use (-EADDRINUSE) and what is no socket. `group` NULL: stays ours. */
+int unix_listen(const char *path, mode_t mode, const char *group, int *fd, struct error *error);
+
+/* ---- monitor_notify.c ---- */
+/* sd_notify(3) without its library; nothing happens when no supervisor asked for it. */
+void supervisor_notify(const char *state);
+
+#endif
