@@ -26,7 +26,7 @@ enum frame_control {
 };
 
 #define NETBUS_ALPN    "netbus/1"
-#define NETBUS_VERSION 1
+#define NETBUS_PROTOCOL 1
 #define NETBUS_PORT    7715 /* default; not yet registered */
 
 /* msg_attach.mode, and everywhere else a mode is a number */
