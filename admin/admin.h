@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * netbus-admin: one file per noun (cmd_*.c), one table of verbs (netbus-admin.c). What every verb gets: the global options,
+ * which main has already taken out of argv wherever they stood, and the means to take its own options, to ask the broker and
+ * to answer as a table for a person or as JSON for a program.
+ *
+ * It runs with the rights of whoever typed it. The broker's answers are trusted no further than their table (wire/admin.def);
+ * strings in them may come from peers and are escaped before they reach a terminal.
+ */
+#ifndef NETBUS_ADMIN_ADMIN_H
+#define NETBUS_ADMIN_ADMIN_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/yaml.h"
+#include "wire/admin.h"
+
+struct verb;
+
+struct admin {
+	const char *root;   /* "" for the system's own paths, else --root without a slash at its end */
+	const char *socket; /* of the broker: --socket, or <root>/run/netbus/admin.sock */
+	const char *reason; /* --reason, or "" */
+	bool json, quiet, color, dry_run, yes;
+	unsigned timeout_ms; /* for an answer of the broker; default 30 s */
+	const struct verb *verb; /* that is being run */
+};
+
+struct verb {
+	const char *noun, *name; /* name NULL: `netbus-admin NOUN ...` */
+	/* argv[0..argc) is what follows its name, without global options. Returns an exit code (enum admin_exit). */
+	int (*run)(struct admin *admin, int argc, char **argv);
+	const char *usage;   /* its operands and options, "VM SHARE [--mode ro|rw]" */
+	const char *summary; /* one line for --help */
+};
+/* ---- netbus-admin.c ---- */
+
+/* All verbs; the row after the last has noun NULL. */
+const struct verb *admin_verbs(void);
+
+/* ---- verb.c: options and messages ---- */
+
+/* One option of a verb: `--name VALUE` or `--name=VALUE` when `value` is set, a plain `--name` when `flag` is. */
+struct verb_option {
+	const char *name; /* without dashes; NULL ends a table */
+	const char **value;
+	bool *flag;
+};
+/* Takes the options out of argv, so that argv[0..*argc) are the operands, of which there must be `least` to `most`. 0, or
+ * ADMIN_USAGE after it said what is wrong. "--" ends the options. */
+int verb_options(
+    struct admin *admin, int *argc, char **argv, const struct verb_option *options, int least, int most);
+
+/* "netbus-admin: ..." to standard error (with --json too); returns `exit_code`, so `return verb_fail(...)` reads well. */
+int verb_fail(struct admin *admin, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same with the verb's usage line after it; returns ADMIN_USAGE. */
+int verb_usage(struct admin *admin, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A line for a person on standard output; nothing with --quiet or --json. */
+void verb_say(struct admin *admin, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "warning: ..." to standard error, unless --quiet. */
+void verb_warn(struct admin *admin, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* All of them to standard error; returns `exit_code`. */
+int verb_faults(struct admin *admin, const struct faults *faults, int exit_code);
+/* <root> + `path`: malloc'd, never NULL. */
+char *verb_path(const struct admin *admin, const char *path);
+
+/* ---- output.c ---- */
+
+/* One JSON value on standard output, indented, with a newline. Takes the value. */
+void output_json(json_t *taken);
+/* A row of the admin protocol as a JSON object with the row table's field names. By their names and limits: "..._at" (microseconds
+ * since 1970) is RFC 3339 text, a U8 of 0..1 a boolean, BYTES lower-case hexadecimal; 0 and all-zero of the first and last are null. */
+json_t *output_object(const struct message_type *type, const void *message);
+
+/* A table for a terminal: rows are gathered, columns sized, the widest texts cut so that a row fits into 80 columns (not when standard
+ * output is no terminal). */
+struct table;
+struct table *table_new(const char *const *titles); /* NULL-terminated */
+/* One text for each title; copied, escaped. */
+void table_row(struct table *table, const char *const *cells);
+/* Prints (nothing when there is no row, but then `empty`) and frees. */
+void table_print(struct admin *admin, struct table *taken, const char *empty);
+
+/* ---- client.c: the broker ---- */
+
+/* What came back: `take` is called for each row before DONE. */
+struct asking {
+	void (*take)(struct asking *asking, uint16_t number, const union admin_body *body);
+	void *context;
+	struct msg_done done;
+};
+/* Sends one request and reads rows until DONE. The exit code of DONE, after its text was said (to standard error when it is a failure;
+ * to standard output, unless --quiet or --json, when not), or ADMIN_UNREACHABLE or ADMIN_INCOMPLETE with what to do. Rows of type
+ * ROW_NOTE are said as warnings here and not given to `take`. */
+int client_ask(struct admin *admin, uint16_t number, const void *request, struct asking *asking);
+/* The same without a word: for doctor. `error` says what went wrong when the broker could not be asked. */
+int client_ask_quietly(struct admin *admin, uint16_t number, const void *request, struct asking *asking, struct error *error);
+/* Rows as a JSON array, or (`single`) the one row as an object, or a table made by `cells`; the exit code. `cells` fills one text for each
+ * title (a cell has CELL_LEN bytes); all rows are of type `row`. */
+#define CELL_LEN 256
+struct listing {
+	uint16_t row;
+	const char *const *titles;
+	void (*cells)(const union admin_body *body, char (*cells)[CELL_LEN]);
+	const char *empty; /* said when there is no row */
+	bool single;
+};
+int client_list(struct admin *admin, uint16_t number, const void *request, const struct listing *listing);
+
+/* ---- verbs ---- */
+
+int cmd_status(struct admin *admin, int argc, char **argv);
+int cmd_doctor(struct admin *admin, int argc, char **argv);
+int cmd_share_list(struct admin *admin, int argc, char **argv);
+int cmd_share_show(struct admin *admin, int argc, char **argv);
+int cmd_share_enable(struct admin *admin, int argc, char **argv);
+int cmd_share_disable(struct admin *admin, int argc, char **argv);
+int cmd_grant(struct admin *admin, int argc, char **argv);
+int cmd_grant_list(struct admin *admin, int argc, char **argv);
+int cmd_revoke(struct admin *admin, int argc, char **argv);
+int cmd_lease_list(struct admin *admin, int argc, char **argv);
+int cmd_lease_show(struct admin *admin, int argc, char **argv);
+int cmd_session_list(struct admin *admin, int argc, char **argv);
+int cmd_attach(struct admin *admin, int argc, char **argv);
+int cmd_detach(struct admin *admin, int argc, char **argv);
+int cmd_attachment_list(struct admin *admin, int argc, char **argv);
+int cmd_policy_check(struct admin *admin, int argc, char **argv);
+int cmd_policy_test(struct admin *admin, int argc, char **argv);
+int cmd_policy_explain(struct admin *admin, int argc, char **argv);
+int cmd_policy_reload(struct admin *admin, int argc, char **argv);
+int cmd_host_add(struct admin *admin, int argc, char **argv);
+int cmd_host_list(struct admin *admin, int argc, char **argv);
+int cmd_host_deny(struct admin *admin, int argc, char **argv);
+int cmd_host_allow(struct admin *admin, int argc, char **argv);
+/* cmd_audit.c */
+int cmd_audit_tail(struct admin *admin, int argc, char **argv);
+int cmd_audit_show(struct admin *admin, int argc, char **argv);
+int cmd_audit_verify(struct admin *admin, int argc, char **argv);
+/* cmd_pki.c */
+int cmd_pki_init(struct admin *admin, int argc, char **argv);
+int cmd_pki_issue(struct admin *admin, int argc, char **argv);
+int cmd_pki_show(struct admin *admin, int argc, char **argv);
+
+#endif
