@@ -85,6 +85,8 @@ int db_grant_get(struct db *db, uint64_t id, struct db_grant *grant);
 int db_grant_remove(struct db *db, uint64_t id, struct error *error);
 /* Whether a grant covers it now (an rw grant covers ro). */
 bool db_grant_covers(struct db *db, const char *vm, const char *share, const char *host, uint8_t mode, int64_t now_us);
+/* When the last of the grants that cover it now expires: microseconds, 0 = never; -ENOENT when none covers it. */
+int db_grant_until(struct db *db, const char *vm, const char *share, const char *host, uint8_t mode, int64_t now_us, int64_t *until_us);
 /* Filters are NULL for any. Expired ones are included; the caller looks at expires_us. */
 int db_grants_each(struct db *db, const char *vm, const char *share, const char *host,
     void (*each)(const struct db_grant *, void *), void *context);

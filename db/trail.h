@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside db/: the audit trail as a file that is only appended to. Lines are gathered by trail_add() and reach the disk in trail_write(); the
+ * caller then commits the new head to SQLite, or takes the lines back with trail_undo().
+ *
+ * Space for the ends of what runs is reserved ahead of the end of the file (fallocate(2)): on a full disk nothing new begins, but a revoke and
+ * the end of a lease still find room.
+ */
+#ifndef NETBUS_DB_TRAIL_H
+#define NETBUS_DB_TRAIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "crypto/chain.h"
+#include "wire/record.h"
+
+#define TRAIL_RESERVE (256u << 10) /* bytes */
+
+struct trail;
+
+/* What SQLite holds: the state after the last committed line. */
+struct trail_head {
+	uint64_t lines, bytes;
+	uint8_t chain[CHAIN_LEN];
+	struct tree tree; /* tree.size == lines */
+};
+
+/* Opens or creates the file and holds it against `head`. Whole lines beyond the head that chain on are kept: *recovered says how many; a torn last line
+ * is cut. -EBADMSG with what to do when the file is shorter than the head, or differs from it. */
+struct trail *trail_open(const char *path, const struct trail_head *head, uint64_t *recovered, struct error *error);
+void trail_close(struct trail *trail);
+
+int trail_add(struct trail *trail, const struct record *record, int64_t now_us, uint64_t *seq, struct error *error);
+/* Writes and syncs what was added. On failure nothing of it is left in the file (and if even that fails, the trail is out of order: all further writes
+ * fail). */
+int trail_write(struct trail *trail, struct error *error);
+/* Forgets what was added since the last trail_keep(), also when it was written already. */
+void trail_undo(struct trail *trail);
+/* What was written is in SQLite's head now. */
+void trail_keep(struct trail *trail);
+/* With what was added but is not yet kept. */
+const struct trail_head *trail_head(const struct trail *trail);
+
+/* Tries to have the reserve whole. Whether it is, and the file in order. */
+bool trail_ready(struct trail *trail);
+
+#endif
