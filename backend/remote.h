@@ -3,8 +3,7 @@
  * A share on another host, over one lane of netbus/1: remote is just another backend. Runs in netbus-attach. The exporter's bytes are
  * checked as hostile ones: a reply nobody waits for, a wrong length or epoch, a geometry outside its limits end the lane.
  *
- * Keeps to the exporter's credits (more waits here, in order), splits what is larger than its payload limit, pings when silent, and notices a silent
- * peer. When the lane ends, everything in flight completes with -ESHUTDOWN (revoked, detached) or -EIO (lost).
+ * Keeps to the exporter's credits (more waits here, in order), pings when silent, and notices a silent peer. When the lane ends, everything in flight completes with -ESHUTDOWN (revoked, detached) or -EIO (lost).
  */
 #ifndef NETBUS_BACKEND_REMOTE_H
 #define NETBUS_BACKEND_REMOTE_H

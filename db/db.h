@@ -91,6 +91,16 @@ int db_grant_until(struct db *db, const char *vm, const char *share, const char 
 int db_grants_each(struct db *db, const char *vm, const char *share, const char *host,
     void (*each)(const struct db_grant *, void *), void *context);
 
+/* ---- the policy in force: kept for a start at which the files on disk are faulty ---- */
+struct db_policy_file {
+	const char *name, *text;
+	size_t length;
+};
+int db_policy_put(struct db *db, uint64_t generation, int64_t now_us, const struct db_policy_file *files, size_t count, struct error *error);
+int db_policy_each(struct db *db, void (*each)(const struct db_policy_file *, void *), void *context);
+/* Of the last generation; 0 = there was none yet. */
+int db_policy_generation(struct db *db, uint64_t *generation, int64_t *loaded_us);
+
 /* ---- leases ---- */
 struct db_lease {
 	uint8_t id[LEASE_ID_LEN];

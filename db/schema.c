@@ -62,6 +62,11 @@ const char *const db_migrations[] = {
     "CREATE UNIQUE INDEX attachments_frontend ON attachments (frontend) WHERE state <> 'ended';"
     "CREATE UNIQUE INDEX attachments_vm_share ON attachments (vm, share) WHERE state <> 'ended';"
 
+    /* The policy in force, for a start with a faulty one; its generation only grows. */
+    "CREATE TABLE policy_files (name TEXT PRIMARY KEY, text BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE policy_generation (one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, loaded_us INTEGER NOT NULL) STRICT;"
+    "INSERT INTO policy_generation VALUES (1, 0, 0);"
+
     /* The head of the audit trail: moves in the transaction of what it records. edge: the Merkle tree's right edge (crypto/chain.h). */
     "CREATE TABLE trail ("
     "  one INTEGER PRIMARY KEY CHECK (one = 1), lines INTEGER NOT NULL, bytes INTEGER NOT NULL,"

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * I/O of a peer: frames become struct io, within credits, limits, mode and epoch, and completions become replies. Everything in a frame is
+ * hostile; whatever breaks the rules that the peer was told ends the lane, whatever the device cannot do is answered.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/peer_lane.h"
+
+/* Buffers beyond this are given back when a request ends. */
+#define ROOM_KEPT (2 * (uint64_t)LIMIT_CREDIT_BYTES)
+
+#define COUNT(peer, counter, amount) atomic_fetch_add_explicit(&(peer)->page->counters.counter, (amount), memory_order_relaxed)
+
+void
+peer_io_init(struct peer *peer)
+{
+	for (size_t i = LIMIT_CREDITS; i-- > 0;) {
+		peer->requests[i].peer = peer;
+		peer->requests[i].next_free = peer->free_requests;
+		peer->free_requests = &peer->requests[i];
+	}
+}
+
+void
+peer_io_clear(struct peer *peer)
+{
+	for (size_t i = 0; i < LIMIT_CREDITS; i++)
+		free(peer->requests[i].buffer);
+}
+
+/* ---- requests and their buffers ---- */
+
+static bool
+give_buffer(struct peer *peer, struct request *request, uint32_t length)
+{
+	uint32_t room = 4096;
+	uint8_t *buffer;
+
+	if (length <= request->room)
+		return true;
+	while (room < length)
+		room *= 2;
+	/* What was in it is of no use: no realloc(3), which would copy. */
+	free(request->buffer);
+	peer->room_total -= request->room;
+	request->room = 0;
+	request->buffer = NULL;
+	buffer = aligned_alloc(4096, room);
+	if (buffer == NULL)
+		return false;
+	request->buffer = buffer;
+	request->room = room;
+	peer->room_total += room;
+	return true;
+}
+
+static void
+release(struct request *request)
+{
+	struct peer *peer = request->peer;
+
+	if (peer->room_total > ROOM_KEPT) {
+		peer->room_total -= request->room;
+		request->room = 0;
+		free(request->buffer);
+		request->buffer = NULL;
+	}
+	request->next_free = peer->free_requests;
+	peer->free_requests = request;
+	if (request->io.op == IO_READ || request->io.op == IO_WRITE)
+		peer->bytes_in_flight -= request->io.length;
+}
+
+/* ---- answers ---- */
+
+static void
+answer(struct peer *peer, uint64_t id, int status, const uint8_t *payload, uint32_t length)
+{
+	struct frame reply = {.type = FRAME_REPLY, .status = status_from_errno(status), .id = id, .epoch = peer->epoch};
+
+	if (status == 0)
+		reply.length = length;
+	if (lane_send(&peer->lane, &reply, payload) < 0)
+		peer_break(peer, REASON_PROTOCOL_ERROR, "it does not read its answers");
+}
+
+static void
+count_completion(struct peer *peer, const struct io *io)
+{
+	switch (io->op) {
+	case IO_READ:
+		COUNT(peer, reads, 1);
+		COUNT(peer, read_bytes, io->length);
+		break;
+	case IO_WRITE:
+	case IO_WRITE_ZEROES:
+		COUNT(peer, writes, 1);
+		COUNT(peer, written_bytes, io->length);
+		break;
+	case IO_FLUSH:
+		COUNT(peer, flushes, 1);
+		break;
+	case IO_DISCARD:
+		COUNT(peer, discards, 1);
+		break;
+	}
+}
+
+/* The answer is given before the buffer is released: it is still in it. */
+static void
+on_done(struct io *io)
+{
+	struct request *request = (struct request *)io;
+	struct peer *peer = request->peer;
+
+	peer->in_flight--;
+	COUNT(peer, completed, 1);
+	COUNT(peer, last_completed, 1);
+	if (io->status == 0)
+		count_completion(peer, io);
+	else
+		COUNT(peer, errors, 1);
+	if (peer->state != PEER_BROKEN)
+		answer(peer, request->id, io->status, io->buffer, io->op == IO_READ ? io->length : 0);
+	release(request);
+	peer_settle(peer);
+}
+
+/* Answered without the device. */
+static void
+refuse(struct request *request, int status)
+{
+	struct peer *peer = request->peer;
+
+	COUNT(peer, aborted, 1);
+	answer(peer, request->id, status, NULL, 0);
+	release(request);
+}
+
+static void
+submit(struct request *request)
+{
+	struct peer *peer = request->peer;
+	int status = io_check(&peer->backend->geometry, &request->io);
+
+	/* The broker's word first; it may have come while the payload did. */
+	if (peer->state != PEER_SERVING || atomic_load_explicit(&peer->page->ended, memory_order_acquire) != 0)
+		status = -ESHUTDOWN;
+	if (status < 0) {
+		refuse(request, status);
+		return;
+	}
+	peer->in_flight++;
+	COUNT(peer, submitted, 1);
+	io_submit(peer->backend, &request->io);
+}
+
+/* ---- requests ---- */
+
+static const enum io_op ops[] = {
+    [FRAME_READ - FRAME_READ] = IO_READ,
+    [FRAME_WRITE - FRAME_READ] = IO_WRITE,
+    [FRAME_FLUSH - FRAME_READ] = IO_FLUSH,
+    [FRAME_DISCARD - FRAME_READ] = IO_DISCARD,
+    [FRAME_WRITE_ZEROES - FRAME_READ] = IO_WRITE_ZEROES,
+};
+
+static struct request *
+begin(struct peer *peer, const struct frame *frame)
+{
+	struct request *request = peer->free_requests;
+	enum io_op op = ops[frame->type - FRAME_READ];
+	uint32_t bytes = op == IO_READ || op == IO_WRITE ? frame->count : 0;
+
+	if (request == NULL || peer->bytes_in_flight + bytes > LIMIT_CREDIT_BYTES) {
+		peer_break(peer, REASON_PROTOCOL_ERROR, "it has more in flight than its credits allow");
+		return NULL;
+	}
+	if (bytes && !give_buffer(peer, request, bytes)) {
+		peer_break(peer, REASON_SESSION_LOST, "out of memory");
+		return NULL;
+	}
+	peer->free_requests = request->next_free;
+	peer->bytes_in_flight += bytes;
+	request->id = frame->id;
+	request->io = (struct io){
+	    .op = op,
+	    .flags = (frame->flags & FRAME_FUA ? IO_FUA : 0) | (frame->flags & FRAME_NO_HOLE ? IO_NO_HOLE : 0),
+	    .offset = frame->offset,
+	    .length = frame->count,
+	    .buffer = bytes ? request->buffer : NULL,
+	    .on_done = on_done,
+	};
+	return request;
+}
+
+void
+peer_take_io(struct peer *peer, const struct frame *frame)
+{
+	struct request *request;
+
+	if (peer->state == PEER_HELLO || peer->state == PEER_IDLE || peer->state == PEER_ASKED || peer->state == PEER_LEFT) {
+		peer_break(peer, REASON_PROTOCOL_ERROR, "it sent I/O without an attached share");
+		return;
+	}
+	request = begin(peer, frame);
+	if (request == NULL)
+		return;
+	if (frame->type == FRAME_WRITE) {
+		peer->under_way = request;
+		lane_into(&peer->lane, frame, request->buffer);
+	} else if (frame->epoch != peer->epoch) {
+		refuse(request, -ESHUTDOWN);
+	} else {
+		submit(request);
+	}
+}
+
+void
+peer_take_written(struct peer *peer)
+{
+	struct request *request = peer->under_way;
+
+	peer->under_way = NULL;
+	if (peer->frame.epoch != peer->epoch)
+		refuse(request, -ESHUTDOWN);
+	else
+		submit(request);
+}
