@@ -105,10 +105,12 @@ on_join(void *owner, const struct msg_join *join)
 	tell_broker(MSG_ASK_JOIN, &ask);
 }
 
+/* The device is closed before the broker hears of it: that its lock is gone is what shows the monitor that nothing executes here any more. */
 static void
 on_leave(void *owner, bool all_lanes)
 {
 	(void)owner;
+	backend_close(TAKE(session.backend));
 	tell_broker(MSG_LEAVE, &(struct msg_leave){.all_lanes = all_lanes});
 }
 

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside netbus-broker, which decides: policy, state, audit trail, and the operators' socket. It opens no device, has no connection to another host and
+ * no key; it parses no byte of a peer (sessions do), only the messages of our own processes and of whoever types netbus-admin, none of whom it trusts
+ * further than the tables in wire/ allow.
+ *
+ * The broker*.c files share this one state; broker.c owns it.
+ */
+#ifndef NETBUS_DAEMON_BROKER_H
+#define NETBUS_DAEMON_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "authz/authz.h"
+#include "base/buffer.h"
+#include "base/loop.h"
+#include "daemon/channel.h"
+#include "daemon/config.h"
+#include "db/db.h"
+#include "policy/policy.h"
+#include "wire/admin.h"
+#include "wire/lane_page.h"
+
+struct broker;
+
+/* ---- processes that speak with us: sessions and attachments ---- */
+
+struct process {
+	struct process *next, *prev;
+	struct broker *broker;
+	uint32_t id;
+	bool is_attach;
+	uint32_t attachment; /* of an attach process */
+	char source[64];
+	char host[NAME_LEN_MAX + 1]; /* proved; "" not yet */
+	int64_t since_us;
+	struct channel channel; /* fd -1 once it closed */
+	struct watch on_message;
+	struct lease *lease;    /* a session's, while it has a lane of it */
+	uint8_t lane;
+	struct lane_page *page; /* NULL until OPENED */
+	struct msg_granted granted; /* told when the device is there */
+};
+
+/* ---- live leases ---- */
+
+/*  LIVE -> ENDING (pages marked, FENCE sent) -> FENCED (nothing executes) -> recorded and freed; a record that cannot be written is tried again */
+enum lease_state { LEASE_LIVE, LEASE_ENDING, LEASE_FENCED };
+
+/* Sums over lanes that are gone; with the pages of those that are there, the lease's totals. */
+struct totals {
+	uint64_t submitted, completed, aborted, errors, last_completed, reads, writes, flushes, discards, read_bytes, written_bytes;
+};
+
+struct lease {
+	struct lease *next, *prev;
+	struct broker *broker;
+	struct db_lease row;
+	enum lease_state state;
+	uint16_t lanes; /* bit n: lane n is in use */
+	struct totals gone;
+	struct timer expiry;
+	enum reason end_reason;
+	char end_text[256];
+	uint64_t allow_record, end_record;
+	uint64_t ending_since_ns;
+	uint8_t fenced_lanes, killed;
+	struct process *refuse; /* the session that waits to hear that it got no device */
+	struct process *leaving; /* the session that waits to say goodbye */
+	char revoker[64], revoke_reason[256];
+	struct revoke *revoke; /* whose receipt waits for this */
+};
+
+/* ---- attachments of this host's guests ---- */
+
+struct guest {
+	struct guest *next, *prev;
+	struct broker *broker;
+	struct db_attachment row;
+	uint8_t lanes;         /* asked for */
+	uint8_t lanes_up;
+	struct process *process;
+	bool down;             /* over; to be recorded if it is not yet */
+	bool recorded, reaped;
+	uint16_t reason;
+	uint64_t peer_record;
+	char text[256];
+	struct client *attaching, *detaching; /* who waits */
+};
+
+/* ---- operators ---- */
+
+enum admin_role { ROLE_NOBODY, ROLE_AUDITOR, ROLE_TENANT, ROLE_OPERATOR };
+
+struct client {
+	struct client *next, *prev;
+	struct broker *broker;
+	int fd;
+	struct watch on_ready;
+	enum admin_role role;
+	struct name tenant; /* of ROLE_TENANT */
+	char name[NAME_LEN_MAX + 1]; /* "root", "uid:1000": goes into the trail */
+	struct buffer out;  /* u16 length and bytes, each a packet */
+	bool busy;          /* a request is being carried out */
+	bool gone;
+};
+
+/* A revoke that is being carried out: its client hears of each lease, then DONE. */
+struct revoke {
+	struct client *client; /* NULL: left */
+	unsigned waiting;
+	unsigned ended, grants;
+	uint64_t record;
+	const char *verb; /* "revoked", "denied" for the last sentence */
+};
+
+struct broker {
+	struct loop *loop;
+	const char *config_path, *root;
+	struct config *config;
+	struct db *db;
+	struct channel monitor, keys; /* keys.fd -1 until the monitor gave it */
+	struct watch on_monitor, on_keys, on_admin;
+	int admin_fd;
+	bool ready, stopping, stop_recorded, stopped;
+	int64_t started_us;
+
+	struct policy *policy; /* in force; NULL: none, everything is denied */
+	int64_t policy_loaded_us, load_failed_us;
+	bool policy_is_last_good; /* the files on disk are faulty */
+	struct faults faults;     /* of the last load that failed */
+
+	struct msg_identity_is identity;
+	bool has_identity;
+	char listening[CONFIG_LISTEN_MAX][CONFIG_ADDRESS_LEN];
+	size_t listening_count;
+
+	struct process *processes;
+	struct lease *leases;
+	struct guest *guests;
+	struct client *clients;
+	unsigned client_count;
+
+	struct timer retry, seal, stop_late;
+	uint64_t sealed_lines; /* covered by the last checkpoint of this run */
+	bool sealing, seal_refused;
+};
+
+/* ---- broker.c ---- */
+void broker_tell_monitor(struct broker *broker, uint16_t number, const void *message);
+/* What cannot go on: logs, and the process ends, and with it all of netbusd's. */
+void broker_fail(struct broker *broker, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Something ended while stopping: perhaps it was the last. */
+void broker_stop_go_on(struct broker *broker);
+/* One transaction that only carries a record. 0 and *seq (may be NULL), or an error that was logged. */
+int broker_record(struct broker *broker, const struct record *record, uint64_t *seq, struct error *error);
+/* Soon, a checkpoint; and what could not be recorded is tried again. */
+void broker_seal_soon(struct broker *broker);
+void broker_retry_soon(struct broker *broker);
+
+/* ---- broker_policy.c ---- */
+/* At the start: the files, or when they are faulty the copy of the last good ones, or none. */
+int policy_start(struct broker *broker, struct error *error);
+/* 0, or -EINVAL: broker->faults says what is wrong. `admin` NULL: the monitor asked. Leases that the new policy does not allow are ended; `revoke` (may be
+ * NULL) waits for them. */
+int policy_reload(struct broker *broker, const char *admin, bool dry_run, struct revoke *revoke, uint64_t *record, struct error *error);
+/* netbusd.yaml again, then its shares into the database. */
+int config_reload(struct broker *broker, struct error *error);
+int shares_sync(struct broker *broker, struct error *error);
+
+/* ---- broker_decide.c ---- */
+struct question {
+	const char *host, *vm, *share;
+	enum policy_verb verb;
+	enum policy_mode mode;
+	bool proved;
+};
+/* The policy's and authz's answer from the facts of now. *expires_us: when a lease ends at the latest, 0 = never. `renewing`: for a lease that holds the
+ * share itself, so that holders and quota are not asked. */
+void broker_decide(struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict, int64_t *expires_us);
+/* The same at another time (0: now), for policy explain. */
+void broker_decide_at(struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict, int64_t *expires_us);
+void question_to_request(const struct broker *broker, const struct question *question, struct policy_request *request);
+
+/* ---- broker_process.c ---- */
+void process_new(struct broker *broker, const struct msg_peer_new *new, int fd); /* takes fd */
+void process_gone(struct broker *broker, const struct msg_peer_gone *gone);
+struct process *process_find(struct broker *broker, uint32_t id);
+void process_tell(struct process *process, uint16_t number, const void *message);
+/* It broke a rule, or is of no use any more: the monitor ends it. */
+void process_drop(struct process *process, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void process_proved(struct broker *broker, const struct msg_proved *proved);
+
+/* ---- broker_attach.c: what sessions ask ---- */
+void session_asks_attach(struct process *session, const struct msg_ask_attach *ask);
+void session_asks_join(struct process *session, const struct msg_ask_join *ask);
+void session_leaves(struct process *session, const struct msg_leave *leave);
+void session_opened(struct broker *broker, uint32_t id, int page_fd); /* takes page_fd */
+void session_open_failed(struct broker *broker, const struct msg_open_failed *failed);
+
+/* ---- broker_lease.c ---- */
+struct lease *lease_new(struct broker *broker, const struct db_lease *row, uint64_t record);
+struct lease *lease_find(struct broker *broker, const uint8_t id[static LEASE_ID_LEN]);
+/* A session has this lane from now on; and has it no more. */
+void lease_take_lane(struct lease *lease, struct process *session, uint8_t lane);
+void lease_release_lane(struct process *session);
+/* Nothing more is submitted under it; when nothing executes any more its end is recorded. Only the first reason counts. */
+void lease_end(struct lease *lease, enum reason reason, uint32_t courtesy_ms, const char *text);
+void lease_fenced(struct broker *broker, const struct msg_fenced *fenced);
+/* Tries to record what is fenced. */
+void leases_finish(struct broker *broker);
+void lease_totals(const struct lease *lease, struct totals *totals);
+/* Ends leases that are no longer allowed, and marks them for `revoke` (may be NULL). */
+void leases_judge(struct broker *broker, struct revoke *revoke);
+/* At the start: what the last run left live. */
+int leases_reconcile(struct broker *broker, struct error *error);
+unsigned lease_lane_count(const struct lease *lease);
+
+/* ---- broker_guest.c ---- */
+struct guest *guest_find(struct broker *broker, uint32_t id);
+void guest_begin(struct client *client, const struct msg_guest_attach *ask);
+void guest_stop(struct guest *guest, enum reason reason);
+void guest_stop_asked(struct client *client, const struct msg_guest_detach *ask);
+void guest_process_here(struct process *process);
+void guest_up(struct process *process, const struct msg_attach_up *up);
+void guest_down(struct process *process, const struct msg_attach_down *down);
+void guest_refused(struct broker *broker, const struct msg_attach_refused *refused);
+void guest_process_gone(struct process *process, const char *cause);
+void guests_finish(struct broker *broker);
+int guests_reconcile(struct broker *broker, struct error *error);
+
+/* ---- broker_revoke.c ---- */
+void revoke_asked(struct client *client, const struct msg_revoke *ask);
+struct revoke *revoke_new(struct client *client, const char *verb);
+/* Ends the lease for this revoke. */
+void revoke_lease(struct revoke *revoke, struct lease *lease, enum reason reason, uint32_t courtesy_ms);
+/* The end of a lease is recorded: its receipt. */
+void revoke_lease_ended(struct lease *lease);
+/* All was begun: answers at once when nothing is waited for. */
+void revoke_begun(struct revoke *revoke);
+
+/* ---- broker_admin.c: the operators' socket ---- */
+void admin_open(struct broker *broker, int fd); /* takes fd */
+void admin_close(struct broker *broker);
+void client_row(struct client *client, uint16_t number, const void *row);
+/* The last of an answer. `client` NULL: nobody waits. */
+void client_done(struct client *client, enum admin_exit code, uint64_t record, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void client_note(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Whether rows and changes of this tenant ("acme" of "acme/x") are his business. */
+bool client_may(const struct client *client, const char *qualified);
+
+/* ---- broker_people.c ---- */
+/* Who is at the other end, by SO_PEERCRED. */
+enum admin_role people_role(const struct config *config, int fd, char name[static NAME_LEN_MAX + 1], struct name *tenant);
+
+/* ---- broker_read.c, broker_change.c: requests ---- */
+void admin_read(struct client *client, uint16_t number, const union admin_body *body);
+void admin_change(struct client *client, uint16_t number, const union admin_body *body);
+
+/* ---- broker_seal.c ---- */
+void seal_start(struct broker *broker);
+void seal_done(struct broker *broker, const struct msg_sealed *sealed);
+
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests of operators that change something: each is checked, then carried out in one transaction with its record.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "daemon/broker.h"
+
+/* The names in a request, and whether this client may speak of them. Says what is wrong. */
+static bool
+check_names(struct client *client, const char *vm, const char *share, const char *host)
+{
+	struct error error = {0};
+	struct qualified qualified;
+	struct name name;
+
+	if ((vm[0] && qualified_parse(vm, "VM", &qualified, &error) < 0) || (share[0] && qualified_parse(share, "share", &qualified, &error) < 0) ||
+	    (host[0] && name_parse(host, "host", &name, &error) < 0)) {
+		client_done(client, ADMIN_USAGE, 0, "%s", error.text);
+		return false;
+	}
+	if ((vm[0] && !client_may(client, vm)) || (share[0] && !client_may(client, share))) {
+		client_done(client, ADMIN_DENIED, 0, "%s may speak of tenant %s only", client->name, client->tenant.text);
+		return false;
+	}
+	return true;
+}
+
+/* Nothing new while the trail cannot be trusted to take its end. */
+static bool
+check_trail(struct client *client)
+{
+	if (db_trail_ok(client->broker->db))
+		return true;
+	client_done(client, ADMIN_FAILURE, 0, "the audit trail %s has no space left or was moved, so nothing new is allowed; make room there",
+	    client->broker->config->audit_trail);
+	return false;
+}
+
+/* Ends a transaction that `code` is the result of. */
+static int
+commit_or_roll_back(struct client *client, int code, struct error *error)
+{
+	if (code < 0) {
+		db_rollback(client->broker->db);
+		return code;
+	}
+	code = db_commit(client->broker->db, error);
+	if (code == 0)
+		broker_seal_soon(client->broker);
+	return code;
+}
+
+/* ---- shares ---- */
+
+static void
+share_switch(struct client *client, const struct msg_share_switch *ask)
+{
+	struct broker *broker = client->broker;
+	struct db_share share;
+	struct error error = {0};
+	struct record record = {
+	    .event = ask->enabled ? EVENT_SHARE_ENABLE : EVENT_SHARE_DISABLE,
+	    .admin = client->name,
+	    .share = ask->share,
+	    .detail = {{"why", ask->reason, 0}},
+	    .detail_count = 1,
+	};
+	uint64_t seq = 0;
+	int code;
+
+	if (!check_names(client, "", ask->share, ""))
+		return;
+	if (db_share_get(broker->db, ask->share, &share) < 0) {
+		client_done(client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", ask->share);
+		return;
+	}
+	if (ask->dry_run || share.enabled == (bool)ask->enabled) {
+		client_done(client, ADMIN_OK, 0, "%s %s %s", ask->share, share.enabled == (bool)ask->enabled ? "is already" : "would be",
+		    ask->enabled ? "enabled" : "disabled");
+		return;
+	}
+	code = db_begin(broker->db, &error);
+	if (code == 0) {
+		code = db_share_enable(broker->db, ask->share, ask->enabled, &error);
+		if (code == 0)
+			code = db_record(broker->db, &record, clock_wall_us(), &seq, &error);
+		code = commit_or_roll_back(client, code, &error);
+	}
+	if (code < 0)
+		client_done(client, ADMIN_FAILURE, 0, "%s", error.text);
+	else
+		client_done(client, ADMIN_OK, seq, "%s is %s%s", ask->share, ask->enabled ? "enabled" : "disabled",
+		    ask->enabled ? "" : "; leases that live go on, netbus-admin revoke ends them");
+}
+
+/* ---- grants ---- */
+
+/* What a grant cannot do by itself is said when it is made, not when the VM is refused. */
+static void
+note_about_grant(struct client *client, const struct msg_grant_add *ask)
+{
+	struct broker *broker = client->broker;
+	struct db_share share;
+
+	if (db_share_get(broker->db, ask->share, &share) < 0 || !share.configured)
+		client_note(client, "%s is not exported by this host", ask->share);
+	else if (share.read_only && ask->mode)
+		client_note(client, "%s is exported read-only, so this grant gives reading only", ask->share);
+	if (broker->policy == NULL)
+		client_note(client, "no policy is in force, so everything is denied");
+}
+
+static void
+fill_grant(const struct db_grant *grant, struct msg_row_grant *row)
+{
+	*row = (struct msg_row_grant){.id = grant->id, .created_at = (uint64_t)grant->created_us, .expires_at = (uint64_t)grant->expires_us};
+	snprintf(row->vm, sizeof row->vm, "%s", grant->vm.text);
+	snprintf(row->share, sizeof row->share, "%s", grant->share.text);
+	snprintf(row->host, sizeof row->host, "%s", grant->host);
+	snprintf(row->mode, sizeof row->mode, "%s", grant->mode ? "rw" : "ro");
+	snprintf(row->maker, sizeof row->maker, "%s", grant->maker);
+	snprintf(row->reason, sizeof row->reason, "%s", grant->reason);
+}
+
+static int
+store_grant(struct client *client, struct db_grant *grant, uint64_t *seq, struct error *error)
+{
+	struct broker *broker = client->broker;
+	struct record record = {
+	    .event = EVENT_GRANT_ADD,
+	    .host = grant->host,
+	    .vm = grant->vm.text,
+	    .admin = client->name,
+	    .share = grant->share.text,
+	    .mode = grant->mode ? "rw" : "ro",
+	    .detail = {{"grant", NULL, 0}, {"expires_us", NULL, (uint64_t)grant->expires_us}, {"why", grant->reason, 0}},
+	    .detail_count = 3,
+	};
+	int code = db_begin(broker->db, error);
+
+	if (code < 0)
+		return code;
+	code = db_grant_add(broker->db, grant, error);
+	record.detail[0].number = grant->id;
+	if (code == 0)
+		code = db_record(broker->db, &record, grant->created_us, seq, error);
+	return commit_or_roll_back(client, code, error);
+}
+
+static void
+grant_add(struct client *client, const struct msg_grant_add *ask)
+{
+	struct db_grant grant = {.mode = ask->mode, .created_us = clock_wall_us()};
+	struct msg_row_grant row;
+	struct error error = {0};
+	uint64_t seq = 0;
+
+	if (!check_names(client, ask->vm, ask->share, ask->host) || !check_trail(client))
+		return;
+	if (ask->ttl_us > (uint64_t)(INT64_MAX - grant.created_us)) {
+		client_done(client, ADMIN_USAGE, 0, "that time to live is too long");
+		return;
+	}
+	grant.expires_us = ask->ttl_us ? grant.created_us + (int64_t)ask->ttl_us : 0;
+	snprintf(grant.vm.text, sizeof grant.vm.text, "%s", ask->vm);
+	snprintf(grant.share.text, sizeof grant.share.text, "%s", ask->share);
+	snprintf(grant.host, sizeof grant.host, "%s", ask->host);
+	snprintf(grant.maker, sizeof grant.maker, "%s", client->name);
+	snprintf(grant.reason, sizeof grant.reason, "%s", ask->reason);
+	note_about_grant(client, ask);
+	if (ask->dry_run) {
+		client_done(client, ADMIN_OK, 0, "would grant %s to %s", ask->share, ask->vm);
+		return;
+	}
+	if (store_grant(client, &grant, &seq, &error) < 0) {
+		client_done(client, ADMIN_FAILURE, 0, "%s", error.text);
+		return;
+	}
+	fill_grant(&grant, &row);
+	client_row(client, ADMIN_ROW_GRANT, &row);
+	client_done(client, ADMIN_OK, seq, "grant %llu: %s may have %s (%s)", (unsigned long long)grant.id, ask->vm, ask->share, ask->mode ? "rw" : "ro");
+}
+
+/* ---- hosts ---- */
+
+static int
+store_host(struct client *client, const struct db_host *host, const struct record *record, uint64_t *seq, struct error *error)
+{
+	int code = db_begin(client->broker->db, error);
+
+	if (code < 0)
+		return code;
+	code = db_host_put(client->broker->db, host, error);
+	if (code == 0)
+		code = db_record(client->broker->db, record, clock_wall_us(), seq, error);
+	return commit_or_roll_back(client, code, error);
+}
+
+static void
+load_host(struct client *client, const char *name, struct db_host *host)
+{
+	if (db_host_get(client->broker->db, name, host) == 0)
+		return;
+	*host = (struct db_host){0};
+	snprintf(host->name.text, sizeof host->name.text, "%s", name);
+}
+
+static void
+host_put(struct client *client, const struct msg_host_put *ask)
+{
+	struct record record = {
+	    .event = EVENT_HOST_PUT, .host = ask->host, .admin = client->name, .detail = {{"address", ask->address, 0}, {"why", ask->reason, 0}}, .detail_count = 2};
+	union address address;
+	struct error error = {0};
+	struct db_host host;
+	uint64_t seq = 0;
+
+	if (!check_names(client, "", "", ask->host) || !check_trail(client))
+		return;
+	if (address_parse(ask->address, &address, &error) < 0) {
+		client_done(client, ADMIN_USAGE, 0, "%s", error.text);
+		return;
+	}
+	load_host(client, ask->host, &host);
+	snprintf(host.address, sizeof host.address, "%s", ask->address);
+	if (ask->dry_run)
+		client_done(client, ADMIN_OK, 0, "would know %s at %s", ask->host, ask->address);
+	else if (store_host(client, &host, &record, &seq, &error) < 0)
+		client_done(client, ADMIN_FAILURE, 0, "%s", error.text);
+	else
+		client_done(client, ADMIN_OK, seq, "%s is known at %s", ask->host, ask->address);
+}
+
+/* Its leases end; the answer waits for that. */
+static void
+end_leases_of(struct client *client, const char *host, uint64_t seq)
+{
+	struct revoke *revoke = revoke_new(client, "denied");
+
+	if (revoke == NULL) {
+		client_done(client, ADMIN_FAILURE, seq, "the host is denied, but out of memory while its leases were ended: revoke them with --host");
+		return;
+	}
+	revoke->record = seq;
+	revoke->waiting = 1;
+	for (struct lease *lease = client->broker->leases; lease; lease = lease->next)
+		if (lease->state == LEASE_LIVE && strcmp(lease->row.host, host) == 0)
+			revoke_lease(revoke, lease, REASON_HOST_DENIED, 1000);
+	revoke->waiting--;
+	revoke_begun(revoke);
+}
+
+static void
+host_deny(struct client *client, const struct msg_host_deny *ask)
+{
+	struct record record = {.event = ask->denied ? EVENT_HOST_DENY : EVENT_HOST_ALLOW,
+	    .host = ask->host,
+	    .admin = client->name,
+	    .detail = {{"why", ask->reason, 0}},
+	    .detail_count = 1};
+	struct error error = {0};
+	struct db_host host;
+	uint64_t seq = 0;
+
+	if (!check_names(client, "", "", ask->host))
+		return;
+	load_host(client, ask->host, &host);
+	if (ask->dry_run || host.denied == (bool)ask->denied) {
+		client_done(client, ADMIN_OK, 0, "%s %s %s", ask->host, host.denied == (bool)ask->denied ? "is already" : "would be", ask->denied ? "denied" : "allowed");
+		return;
+	}
+	host.denied = ask->denied;
+	snprintf(host.reason, sizeof host.reason, "%s", ask->denied ? ask->reason : "");
+	if (store_host(client, &host, &record, &seq, &error) < 0)
+		client_done(client, ADMIN_FAILURE, 0, "%s", error.text);
+	else if (ask->denied)
+		end_leases_of(client, ask->host, seq);
+	else
+		client_done(client, ADMIN_OK, seq, "%s is allowed again", ask->host);
+}
+
+/* ---- policy ---- */
+
+static void
+tell_faults(struct client *client)
+{
+	for (const struct fault *fault = client->broker->faults.first; fault; fault = fault->next) {
+		struct msg_row_fault row = {0};
+
+		snprintf(row.text, sizeof row.text, "%s", fault->text);
+		client_row(client, ADMIN_ROW_FAULT, &row);
+	}
+}
+
+static void
+policy_reload_asked(struct client *client, const struct msg_policy_reload *ask)
+{
+	struct broker *broker = client->broker;
+	struct revoke *revoke = ask->dry_run ? NULL : revoke_new(client, "loaded");
+	struct error error = {0};
+	uint64_t seq = 0;
+	int code;
+
+	if (revoke)
+		revoke->waiting = 1;
+	code = policy_reload(broker, client->name, ask->dry_run, revoke, &seq, &error);
+	if (code == -EINVAL)
+		tell_faults(client);
+	if (code < 0 || revoke == NULL) {
+		free(revoke);
+		client_done(client, code < 0 ? ADMIN_FAILURE : ADMIN_OK, seq, "%s%s",
+		    code == -EINVAL ? "not loaded, the last good generation stays in force" : code < 0 ? "not loaded: " : "the files have no fault",
+		    code < 0 && code != -EINVAL ? error.text : "");
+		return;
+	}
+	revoke->record = seq;
+	revoke->waiting--;
+	revoke_begun(revoke);
+}
+
+/* ---- all ---- */
+
+static void
+attach_asked(struct client *client, const struct msg_guest_attach *ask)
+{
+	if (check_names(client, ask->vm, "", ask->exporter) && check_names(client, "", ask->share, "") && check_trail(client))
+		guest_begin(client, ask);
+}
+
+static void
+detach_asked(struct client *client, const struct msg_guest_detach *ask)
+{
+	if (check_names(client, ask->vm, ask->share, ""))
+		guest_stop_asked(client, ask);
+}
+
+static void
+revoke_checked(struct client *client, const struct msg_revoke *ask)
+{
+	if (check_names(client, ask->vm, ask->share, ask->host))
+		revoke_asked(client, ask);
+}
+
+void
+admin_change(struct client *client, uint16_t number, const union admin_body *body)
+{
+	switch (number) {
+	case ADMIN_SHARE_SWITCH:
+		share_switch(client, &body->share_switch);
+		return;
+	case ADMIN_GRANT_ADD:
+		grant_add(client, &body->grant_add);
+		return;
+	case ADMIN_REVOKE:
+		revoke_checked(client, &body->revoke);
+		return;
+	case ADMIN_GUEST_ATTACH:
+		attach_asked(client, &body->guest_attach);
+		return;
+	case ADMIN_GUEST_DETACH:
+		detach_asked(client, &body->guest_detach);
+		return;
+	case ADMIN_POLICY_RELOAD:
+		policy_reload_asked(client, &body->policy_reload);
+		return;
+	case ADMIN_HOST_PUT:
+		host_put(client, &body->host_put);
+		return;
+	case ADMIN_HOST_DENY:
+		host_deny(client, &body->host_deny);
+		return;
+	default:
+		client_done(client, ADMIN_FAILURE, 0, "netbus-broker does not know this request; netbus-admin is of another version");
+	}
+}

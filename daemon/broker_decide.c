@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a question to a verdict: the request and the facts are gathered here, from configuration and database; policy/ and authz/ decide.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/broker.h"
+
+void
+question_to_request(const struct broker *broker, const struct question *question, struct policy_request *request)
+{
+	const struct config_share *share = config_share(broker->config, question->share);
+
+	*request = (struct policy_request){
+	    .host = question->host,
+	    .vm = question->vm,
+	    .share = question->share,
+	    .share_class = share ? share->class : "disk",
+	    .labels = share ? share->labels : NULL,
+	    .label_count = share ? share->label_count : 0,
+	    .verb = question->verb,
+	    .mode = question->mode,
+	    .at_us = clock_wall_us(),
+	};
+}
+
+/* The earlier of two ends, where 0 is never. */
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	if (a == 0 || b == 0)
+		return a ? a : b;
+	return a < b ? a : b;
+}
+
+/* Whether the verdict lives by the grant; then it ends with it. */
+static bool
+needs_grant(const struct broker *broker, const struct policy_request *request)
+{
+	struct policy_verdict without;
+
+	policy_decide(broker->policy, request, &(struct policy_facts){0}, &without);
+	return without.outcome != POLICY_ALLOWED;
+}
+
+static void
+ask_policy(struct broker *broker, const struct question *question, int64_t at_us, struct policy_verdict *verdict, int64_t *expires_us)
+{
+	struct policy_request request;
+	struct policy_facts facts = {0};
+	int64_t grant_us = 0;
+
+	*expires_us = 0;
+	if (broker->policy == NULL) {
+		*verdict = (struct policy_verdict){.outcome = POLICY_NO_RULE};
+		return;
+	}
+	question_to_request(broker, question, &request);
+	if (at_us)
+		request.at_us = at_us;
+	facts.grant_held = db_grant_until(broker->db, question->vm, question->share, question->host, (uint8_t)question->mode, request.at_us, &grant_us) == 0;
+	policy_decide(broker->policy, &request, &facts, verdict);
+	if (verdict->outcome != POLICY_ALLOWED)
+		return;
+	if (verdict->max_ttl_us)
+		*expires_us = request.at_us + verdict->max_ttl_us;
+	if (facts.grant_held && needs_grant(broker, &request))
+		*expires_us = earlier(*expires_us, grant_us);
+}
+
+static void
+gather_facts(struct broker *broker, const struct question *question, bool renewing, struct authz_facts *facts)
+{
+	struct db_share share;
+	struct db_host host;
+	struct db_lease_count count = {0};
+
+	*facts = (struct authz_facts){
+	    .proved = question->proved,
+	    .mode = question->mode,
+	    .audit_ok = db_trail_ok(broker->db) || renewing,
+	    .state_ok = true, /* a state that cannot be written shows when the lease is stored, and refuses then */
+	};
+	facts->host_denied = db_host_get(broker->db, question->host, &host) == 0 && host.denied;
+	if (db_share_get(broker->db, question->share, &share) == 0 && share.configured) {
+		facts->share_known = true;
+		facts->share_enabled = share.enabled || renewing;
+		facts->share_read_only = share.read_only;
+		facts->share_mode = (enum share_mode)share.share_mode;
+	}
+	if (renewing)
+		return;
+	if (db_lease_count(broker->db, question->share, question->host, &count) < 0)
+		facts->state_ok = false;
+	facts->live_readers = count.readers;
+	facts->live_writers = count.writers;
+	facts->live_leases = count.of_host;
+}
+
+void
+broker_decide(struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict, int64_t *expires_us)
+{
+	struct policy_verdict policy;
+	struct authz_facts facts;
+
+	ask_policy(broker, question, 0, &policy, expires_us);
+	gather_facts(broker, question, renewing, &facts);
+	authz_decide(&policy, &facts, verdict);
+}
+
+void
+broker_decide_at(struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict, int64_t *expires_us)
+{
+	struct policy_verdict policy;
+	struct authz_facts facts;
+
+	ask_policy(broker, question, at_us, &policy, expires_us);
+	gather_facts(broker, question, false, &facts);
+	authz_decide(&policy, &facts, verdict);
+}

@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Requests of operators that only read: status, lists, and why a question would be answered how. Rows of other tenants are not shown to a
+ * tenant's operator.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "daemon/broker.h"
+
+#define COPY(to, from) snprintf((to), sizeof(to), "%s", (from))
+
+/* NULL for "any". */
+static const char *
+filter(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static const char *
+mode_text(uint8_t mode)
+{
+	return mode ? "rw" : "ro";
+}
+
+/* ---- status ---- */
+
+static const char *
+role_text(enum admin_role role)
+{
+	static const char *const names[] = {"nobody", "auditor", "tenant-operator", "operator"};
+
+	return names[role];
+}
+
+static void
+count_grant(const struct db_grant *grant, void *context)
+{
+	(void)grant;
+	++*(uint32_t *)context;
+}
+
+static void
+fill_paths(const struct broker *broker, struct msg_row_status *row)
+{
+	const struct config *config = broker->config;
+
+	COPY(row->config, broker->config_path);
+	COPY(row->policy_directory, config->policy_directory);
+	COPY(row->pki_directory, config->pki_directory);
+	COPY(row->state, config->state_db);
+	COPY(row->trail, config->audit_trail);
+	COPY(row->checkpoint, config->audit_checkpoint);
+}
+
+static void
+fill_policy(const struct broker *broker, struct msg_row_status *row)
+{
+	COPY(row->policy_state, broker->policy == NULL ? "none" : broker->policy_is_last_good || broker->load_failed_us ? "last-good" : "good");
+	row->load_failed_at = (uint64_t)broker->load_failed_us;
+	if (broker->policy == NULL)
+		return;
+	row->generation = policy_generation(broker->policy);
+	row->policy_loaded_at = (uint64_t)broker->policy_loaded_us;
+	row->rules = (uint32_t)policy_rule_count(broker->policy);
+	row->policy_tests = (uint32_t)policy_test_count(broker->policy);
+}
+
+static void
+fill_counts(const struct broker *broker, struct msg_row_status *row)
+{
+	row->shares = (uint32_t)broker->config->share_count;
+	db_grants_each(broker->db, NULL, NULL, NULL, count_grant, &row->grants);
+	for (const struct lease *lease = broker->leases; lease; lease = lease->next)
+		row->leases++;
+	for (const struct process *process = broker->processes; process; process = process->next)
+		row->sessions += !process->is_attach;
+	for (const struct guest *guest = broker->guests; guest; guest = guest->next)
+		row->attachments++;
+}
+
+static void
+tell_faults(struct client *client)
+{
+	for (const struct fault *fault = client->broker->faults.first; fault; fault = fault->next) {
+		struct msg_row_fault row = {0};
+
+		COPY(row.text, fault->text);
+		client_row(client, ADMIN_ROW_FAULT, &row);
+	}
+}
+
+static void
+get_status(struct client *client)
+{
+	const struct broker *broker = client->broker;
+	struct msg_row_status row = {.certificate_expires_at = broker->identity.not_after_us, .started_at = (uint64_t)broker->started_us};
+	struct db_head head;
+
+	COPY(row.host, broker->config->host.text);
+	COPY(row.trust_domain, broker->identity.trust_domain);
+	COPY(row.fingerprint, broker->identity.fingerprint);
+	COPY(row.version, NETBUS_VERSION);
+	COPY(row.role, role_text(client->role));
+	fill_policy(broker, &row);
+	fill_counts(broker, &row);
+	fill_paths(broker, &row);
+	db_head(broker->db, &head);
+	row.trail_lines = head.size;
+	memcpy(row.trail_chain, head.chain, sizeof row.trail_chain);
+	row.checkpoint_lines = broker->sealed_lines;
+	row.trail_ok = db_trail_ok(broker->db);
+	row.state_ok = db_state_ok(broker->db);
+	client_row(client, ADMIN_ROW_STATUS, &row);
+	for (size_t i = 0; i < broker->listening_count; i++) {
+		struct msg_row_listening listening = {0};
+
+		COPY(listening.address, broker->listening[i]);
+		client_row(client, ADMIN_ROW_LISTENING, &listening);
+	}
+	if (broker->load_failed_us)
+		tell_faults(client);
+	client_done(client, ADMIN_OK, 0, "%s", "");
+}
+
+/* ---- shares, grants, hosts ---- */
+
+struct listing {
+	struct client *client;
+	const char *wanted;
+	unsigned count;
+};
+
+static uint32_t
+count_leases(const struct broker *broker, const char *share)
+{
+	uint32_t count = 0;
+
+	for (const struct lease *lease = broker->leases; lease; lease = lease->next)
+		count += strcmp(lease->row.share.text, share) == 0;
+	return count;
+}
+
+static void
+tell_share(const struct db_share *share, void *context)
+{
+	static const char *const sharings[] = {"exclusive", "shared-read", "shared-write"};
+	struct listing *listing = context;
+	const struct broker *broker = listing->client->broker;
+	const struct config_share *config = config_share(broker->config, share->name.text);
+	struct msg_row_share row = {.read_only = share->read_only, .enabled = share->enabled, .configured = share->configured, .epoch = share->epoch};
+
+	if (!client_may(listing->client, share->name.text) || (listing->wanted && strcmp(listing->wanted, share->name.text) != 0))
+		return;
+	if (!share->configured && !listing->wanted && count_leases(broker, share->name.text) == 0)
+		return; /* not exported any more */
+	COPY(row.share, share->name.text);
+	COPY(row.class, share->class);
+	COPY(row.sharing, sharings[share->share_mode]);
+	row.leases = count_leases(broker, share->name.text);
+	if (config && config->path)
+		COPY(row.path, config->path);
+	if (config)
+		row.memory_bytes = config->memory_bytes;
+	client_row(listing->client, ADMIN_ROW_SHARE, &row);
+	listing->count++;
+}
+
+static void
+get_shares(struct client *client, const struct msg_get_shares *ask)
+{
+	struct listing listing = {client, filter(ask->share), 0};
+
+	if (db_shares_each(client->broker->db, tell_share, &listing) < 0)
+		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");
+	else if (listing.wanted && listing.count == 0)
+		client_done(client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", ask->share);
+	else
+		client_done(client, ADMIN_OK, 0, "%s", "");
+}
+
+static void
+tell_grant(const struct db_grant *grant, void *context)
+{
+	struct listing *listing = context;
+	struct msg_row_grant row = {.id = grant->id,
+	    .created_at = (uint64_t)grant->created_us,
+	    .expires_at = (uint64_t)grant->expires_us,
+	    .expired = grant->expires_us && grant->expires_us <= clock_wall_us()};
+
+	if (!client_may(listing->client, grant->share.text))
+		return;
+	COPY(row.vm, grant->vm.text);
+	COPY(row.share, grant->share.text);
+	COPY(row.host, grant->host);
+	COPY(row.mode, mode_text(grant->mode));
+	COPY(row.maker, grant->maker);
+	COPY(row.reason, grant->reason);
+	client_row(listing->client, ADMIN_ROW_GRANT, &row);
+}
+
+static void
+get_grants(struct client *client, const struct msg_get_grants *ask)
+{
+	struct listing listing = {client, NULL, 0};
+
+	if (db_grants_each(client->broker->db, filter(ask->vm), filter(ask->share), filter(ask->host), tell_grant, &listing) < 0)
+		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");
+	else
+		client_done(client, ADMIN_OK, 0, "%s", "");
+}
+
+static void
+tell_host(const struct db_host *host, void *context)
+{
+	struct listing *listing = context;
+	const struct config_peer *peer = config_peer(listing->client->broker->config, host->name.text);
+	struct msg_row_host row = {.denied = host->denied};
+
+	COPY(row.host, host->name.text);
+	COPY(row.address, host->address[0] || peer == NULL ? host->address : peer->address);
+	COPY(row.reason, host->reason);
+	COPY(row.origin, "operator");
+	client_row(listing->client, ADMIN_ROW_HOST, &row);
+}
+
+static void
+get_hosts(struct client *client)
+{
+	const struct config *config = client->broker->config;
+	struct listing listing = {client, NULL, 0};
+	struct db_host known;
+
+	if (db_hosts_each(client->broker->db, tell_host, &listing) < 0) {
+		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");
+		return;
+	}
+	for (size_t i = 0; i < config->peer_count; i++) {
+		struct msg_row_host row = {0};
+
+		if (db_host_get(client->broker->db, config->peers[i].host.text, &known) == 0)
+			continue;
+		COPY(row.host, config->peers[i].host.text);
+		COPY(row.address, config->peers[i].address);
+		COPY(row.origin, "netbusd.yaml");
+		client_row(client, ADMIN_ROW_HOST, &row);
+	}
+	client_done(client, ADMIN_OK, 0, "%s", "");
+}
+
+/* ---- leases, sessions, attachments ---- */
+
+/* The same table that enforcement uses: live ones from memory, ended ones from the database. */
+static void
+fill_lease(const struct db_lease *from, struct msg_row_lease *row)
+{
+	*row = (struct msg_row_lease){.discard = from->discard,
+	    .epoch = from->epoch,
+	    .lanes_most = from->lanes,
+	    .live = from->live,
+	    .started_at = (uint64_t)from->started_us,
+	    .expires_at = (uint64_t)from->expires_us,
+	    .ended_at = (uint64_t)from->ended_us,
+	    .generation = from->generation};
+	memcpy(row->lease, from->id, sizeof row->lease);
+	COPY(row->vm, from->vm.text);
+	COPY(row->vm_uuid, from->vm_uuid);
+	COPY(row->share, from->share.text);
+	COPY(row->host, from->host);
+	COPY(row->mode, mode_text(from->mode));
+	COPY(row->rule, from->rule);
+	if (!from->live)
+		COPY(row->end_reason, reason_name(from->end_reason));
+}
+
+static bool
+is_wanted(const struct client *client, const struct msg_get_leases *ask, const struct db_lease *lease)
+{
+	static const uint8_t any[LEASE_ID_LEN];
+	size_t tenant = strlen(ask->tenant);
+
+	if (!client_may(client, lease->share.text) || (ask->vm[0] && strcmp(ask->vm, lease->vm.text) != 0))
+		return false;
+	if ((ask->share[0] && strcmp(ask->share, lease->share.text) != 0) || (ask->host[0] && strcmp(ask->host, lease->host) != 0))
+		return false;
+	if (tenant && (strncmp(lease->share.text, ask->tenant, tenant) != 0 || lease->share.text[tenant] != '/'))
+		return false;
+	return memcmp(ask->lease, any, sizeof any) == 0 || memcmp(ask->lease, lease->id, sizeof any) == 0;
+}
+
+static void
+tell_live(struct client *client, const struct lease *lease)
+{
+	struct msg_row_lease row;
+	struct totals totals;
+
+	fill_lease(&lease->row, &row);
+	lease_totals(lease, &totals);
+	row.lanes = lease_lane_count(lease);
+	row.reads = totals.reads;
+	row.writes = totals.writes;
+	row.flushes = totals.flushes;
+	row.discards = totals.discards;
+	row.read_bytes = totals.read_bytes;
+	row.written_bytes = totals.written_bytes;
+	row.errors = totals.errors;
+	row.in_flight = totals.submitted - totals.completed;
+	client_row(client, ADMIN_ROW_LEASE, &row);
+}
+
+struct lease_listing {
+	struct client *client;
+	const struct msg_get_leases *ask;
+	unsigned count;
+};
+
+static void
+tell_ended(const struct db_lease *lease, void *context)
+{
+	struct lease_listing *listing = context;
+	struct msg_row_lease row;
+
+	if (lease->live || !is_wanted(listing->client, listing->ask, lease))
+		return;
+	fill_lease(lease, &row);
+	client_row(listing->client, ADMIN_ROW_LEASE, &row);
+	listing->count++;
+}
+
+static void
+get_leases(struct client *client, const struct msg_get_leases *ask)
+{
+	static const uint8_t any[LEASE_ID_LEN];
+	struct lease_listing listing = {client, ask, 0};
+	bool one = memcmp(ask->lease, any, sizeof any) != 0;
+
+	for (const struct lease *lease = client->broker->leases; lease; lease = lease->next) {
+		if (!is_wanted(client, ask, &lease->row))
+			continue;
+		tell_live(client, lease);
+		listing.count++;
+	}
+	if (ask->ended || one)
+		db_leases_each(client->broker->db, &(struct db_lease_filter){.ended = true}, tell_ended, &listing);
+	if (one && listing.count == 0)
+		client_done(client, ADMIN_NOT_FOUND, 0, "there is no such lease; see netbus-admin lease list");
+	else
+		client_done(client, ADMIN_OK, 0, "%s", "");
+}
+
+static const char *
+state_text(const struct process *process)
+{
+	switch (process->channel.state) {
+	case CH_NEW:
+		return "handshake";
+	case CH_PROVED:
+		return "proved";
+	case CH_ASKED:
+		return "opening";
+	case CH_HELD:
+		return "serving";
+	default:
+		return "leaving";
+	}
+}
+
+static void
+tell_session(struct client *client, const struct process *process)
+{
+	const struct guest *guest = process->is_attach ? guest_find(client->broker, process->attachment) : NULL;
+	struct msg_row_session row = {
+	    .id = process->id, .lane = process->lane, .attachment = process->attachment, .since_at = (uint64_t)process->since_us};
+	const char *share = process->lease ? process->lease->row.share.text : guest ? guest->row.share.text : "";
+	const char *vm = process->lease ? process->lease->row.vm.text : guest ? guest->row.vm.text : "";
+
+	if (client->role == ROLE_TENANT && (share[0] == '\0' || !client_may(client, share)))
+		return;
+	COPY(row.kind, process->is_attach ? "attach" : "session");
+	COPY(row.source, process->source);
+	COPY(row.host, process->host);
+	COPY(row.state, state_text(process));
+	COPY(row.share, share);
+	COPY(row.vm, vm);
+	if (process->lease)
+		memcpy(row.lease, process->lease->row.id, sizeof row.lease);
+	client_row(client, ADMIN_ROW_SESSION, &row);
+}
+
+static void
+get_sessions(struct client *client)
+{
+	for (const struct process *process = client->broker->processes; process; process = process->next)
+		tell_session(client, process);
+	client_done(client, ADMIN_OK, 0, "%s", "");
+}
+
+struct attachment_listing {
+	struct client *client;
+};
+
+static void
+tell_attachment(const struct db_attachment *from, void *context)
+{
+	const struct attachment_listing *listing = context;
+	const struct guest *guest = guest_find(listing->client->broker, from->id);
+	struct msg_row_attachment row = {.id = from->id,
+	    .epoch = from->epoch,
+	    .size = from->size,
+	    .lanes = guest ? guest->lanes_up : 0,
+	    .started_at = (uint64_t)from->started_us,
+	    .ended_at = (uint64_t)from->ended_us};
+
+	if (!client_may(listing->client, from->vm.text))
+		return;
+	COPY(row.vm, from->vm.text);
+	COPY(row.vm_uuid, from->vm_uuid);
+	COPY(row.share, from->share.text);
+	COPY(row.exporter, from->exporter);
+	COPY(row.frontend, from->frontend);
+	COPY(row.mode, mode_text(from->mode));
+	COPY(row.state, from->state);
+	COPY(row.end_text, from->end_text);
+	memcpy(row.lease, from->lease, sizeof row.lease);
+	client_row(listing->client, ADMIN_ROW_ATTACHMENT, &row);
+}
+
+static void
+get_attachments(struct client *client, const struct msg_get_attachments *ask)
+{
+	struct attachment_listing listing = {client};
+
+	if (db_attachments_each(client->broker->db, ask->ended, tell_attachment, &listing) < 0)
+		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");
+	else
+		client_done(client, ADMIN_OK, 0, "%s", "");
+}
+
+/* ---- explain ---- */
+
+struct explaining {
+	struct client *client;
+	const struct verdict *verdict;
+};
+
+static void
+tell_match(const struct policy_match *match, void *context)
+{
+	const struct explaining *explaining = context;
+	struct msg_row_match row = {.line = match->line, .observe = match->observe, .decides = strcmp(match->id, explaining->verdict->rule) == 0};
+
+	COPY(row.rule, match->id);
+	COPY(row.file, match->file);
+	COPY(row.effect, match->deny ? "deny" : "allow");
+	COPY(row.mode, match->has_mode ? mode_text((uint8_t)match->mode) : "");
+	snprintf(row.demands, sizeof row.demands, "%s%s%s", match->demands & DEMAND_GRANT ? "grant" : "", match->demands == (DEMAND_GRANT | DEMAND_TICKET) ? ", " : "",
+	    match->demands & DEMAND_TICKET ? "ticket" : "");
+	client_row(explaining->client, ADMIN_ROW_MATCH, &row);
+}
+
+static void
+tell_verdict(struct client *client, const struct verdict *verdict)
+{
+	struct msg_row_verdict row = {
+	    .allowed = verdict->allowed, .line = verdict->rule_line, .generation = verdict->generation, .max_ttl_us = (uint64_t)verdict->max_ttl_us};
+
+	COPY(row.reason, reason_name((uint16_t)verdict->reason));
+	COPY(row.sentence, reason_sentence((uint16_t)verdict->reason));
+	COPY(row.rule, verdict->rule);
+	COPY(row.file, verdict->rule_file);
+	client_row(client, ADMIN_ROW_VERDICT, &row);
+}
+
+static void
+explain(struct client *client, const struct msg_explain *ask)
+{
+	struct question question = {ask->host, ask->vm, ask->share, verb_find(ask->verb), (enum policy_mode)ask->mode, true};
+	struct explaining explaining = {client, NULL};
+	struct policy_request request;
+	struct verdict verdict;
+	int64_t expires_us;
+
+	if (!client_may(client, ask->share)) {
+		client_done(client, ADMIN_DENIED, 0, "%s is not your tenant's", ask->share);
+		return;
+	}
+	if (question.verb == 0) {
+		client_done(client, ADMIN_USAGE, 0, "'%s' is no verb; there are: list, attach, discard, resize-see, handover, steal, usb-control", ask->verb);
+		return;
+	}
+	broker_decide_at(client->broker, &question, (int64_t)ask->when_at, &verdict, &expires_us);
+	explaining.verdict = &verdict;
+	if (client->broker->policy) {
+		question_to_request(client->broker, &question, &request);
+		if (ask->when_at)
+			request.at_us = (int64_t)ask->when_at;
+		policy_explain(client->broker->policy, &request, tell_match, &explaining);
+	}
+	tell_verdict(client, &verdict);
+	client_done(client, verdict.allowed ? ADMIN_OK : ADMIN_DENIED, 0, "%s", "");
+}
+
+/* ---- doctor ---- */
+
+__attribute__((format(printf, 5, 6))) static void
+finding(struct client *client, const char *check, const char *severity, const char *remedy, const char *format, ...)
+{
+	struct msg_row_finding row = {0};
+	va_list arguments;
+
+	COPY(row.check, check);
+	COPY(row.severity, severity);
+	COPY(row.remedy, remedy);
+	va_start(arguments, format);
+	vsnprintf(row.text, sizeof row.text, format, arguments);
+	va_end(arguments);
+	client_row(client, ADMIN_ROW_FINDING, &row);
+}
+
+static void
+look_at_policy(struct client *client)
+{
+	const struct broker *broker = client->broker;
+
+	if (broker->policy == NULL)
+		finding(client, "policy", "error", "mend the files and run: netbus-admin policy reload", "no policy is in force: everything is denied");
+	else if (broker->load_failed_us || broker->policy_is_last_good)
+		finding(client, "policy", "error", "netbus-admin policy check says what is wrong; then netbus-admin policy reload",
+		    "the files in %s are faulty; generation %" PRIu64 " stays in force", broker->config->policy_directory, policy_generation(broker->policy));
+	else if (policy_rule_count(broker->policy) == 0)
+		finding(client, "policy", broker->config->share_count ? "warning" : "ok", "write a file such as 10-acme.yaml there, see netbus-policy(5)",
+		    "%s has no rule: everything is denied", broker->config->policy_directory);
+	else
+		finding(client, "policy", "ok", "", "generation %" PRIu64 ", %zu rules", policy_generation(broker->policy), policy_rule_count(broker->policy));
+}
+
+static void
+look_at_certificate(struct client *client)
+{
+	const struct broker *broker = client->broker;
+	int64_t left_us = (int64_t)broker->identity.not_after_us - clock_wall_us();
+	char left[DURATION_TEXT_LEN];
+
+	print_duration(left_us > 0 ? left_us : 0, left);
+	if (left_us <= 0)
+		finding(client, "certificate", "error", "issue a new one (netbus-admin pki issue) and send netbusd SIGHUP", "the host certificate has expired");
+	else if (left_us < INT64_C(14) * 86400 * 1000000)
+		finding(client, "certificate", "warning", "issue a new one (netbus-admin pki issue) and send netbusd SIGHUP", "the host certificate expires in %s", left);
+	else
+		finding(client, "certificate", "ok", "", "valid for %s", left);
+}
+
+static void
+look_at_trail(struct client *client)
+{
+	const struct broker *broker = client->broker;
+
+	if (!db_trail_ok(broker->db))
+		finding(client, "trail", "error", "make room in the file system, or put the moved file back", "the audit trail %s cannot grow: nothing new is allowed",
+		    broker->config->audit_trail);
+	else if (broker->seal_refused)
+		finding(client, "trail", "warning", "netbus-admin pki issue makes a seal key", "the audit trail has no signed checkpoints");
+	else
+		finding(client, "trail", "ok", "", "%s, signed up to line %" PRIu64, broker->config->audit_trail, broker->sealed_lines);
+	if (!db_state_ok(broker->db))
+		finding(client, "state", "error", "make room in the file system", "the last change of %s could not be stored", broker->config->state_db);
+}
+
+static void
+look_at_grant(const struct db_grant *grant, void *context)
+{
+	struct client *client = context;
+	struct db_share share;
+
+	if (db_share_get(client->broker->db, grant->share.text, &share) == 0 && share.configured)
+		return;
+	finding(client, "grants", "warning", "revoke it, or export the share", "grant %" PRIu64 " is for %s, which is not exported", grant->id, grant->share.text);
+}
+
+static void
+get_findings(struct client *client)
+{
+	const struct broker *broker = client->broker;
+
+	look_at_policy(client);
+	look_at_certificate(client);
+	look_at_trail(client);
+	db_grants_each(broker->db, NULL, NULL, NULL, look_at_grant, client);
+	if (broker->config->share_count > 0 && broker->listening_count == 0)
+		finding(client, "listen", "warning", "add an address under listen: in netbusd.yaml", "shares are exported, but no address is listened on");
+	client_done(client, ADMIN_OK, 0, "%s", "");
+}
+
+void
+admin_read(struct client *client, uint16_t number, const union admin_body *body)
+{
+	switch (number) {
+	case ADMIN_GET_STATUS:
+		get_status(client);
+		return;
+	case ADMIN_GET_SHARES:
+		get_shares(client, &body->get_shares);
+		return;
+	case ADMIN_GET_GRANTS:
+		get_grants(client, &body->get_grants);
+		return;
+	case ADMIN_GET_LEASES:
+		get_leases(client, &body->get_leases);
+		return;
+	case ADMIN_GET_SESSIONS:
+		get_sessions(client);
+		return;
+	case ADMIN_GET_ATTACHMENTS:
+		get_attachments(client, &body->get_attachments);
+		return;
+	case ADMIN_GET_HOSTS:
+		get_hosts(client);
+		return;
+	case ADMIN_EXPLAIN:
+		explain(client, &body->explain);
+		return;
+	case ADMIN_GET_FINDINGS:
+		get_findings(client);
+		return;
+	default:
+		client_done(client, ADMIN_FAILURE, 0, "netbus-broker does not know this request; netbus-admin is of another version");
+	}
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Taking back: grants are removed and the revoke is recorded in one transaction, then the leases end. The operator's answer waits until nothing executes
+ * under them any more and that is recorded too; each lease has its receipt.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "daemon/broker.h"
+
+#define COURTESY_MS 1000u
+
+struct revoke *
+revoke_new(struct client *client, const char *verb)
+{
+	struct revoke *revoke = calloc(1, sizeof *revoke);
+
+	if (revoke) {
+		revoke->client = client;
+		revoke->verb = verb;
+	}
+	return revoke;
+}
+
+static void
+answer(struct revoke *revoke)
+{
+	char grants[48] = "";
+
+	if (revoke->grants)
+		snprintf(grants, sizeof grants, ", %u grant%s removed", revoke->grants, revoke->grants == 1 ? "" : "s");
+	client_done(revoke->client, ADMIN_OK, revoke->record, "%s: %u lease%s ended%s%s", revoke->verb, revoke->ended, revoke->ended == 1 ? "" : "s",
+	    grants, revoke->ended ? "; no byte moves under them any more" : "");
+	free(revoke);
+}
+
+void
+revoke_begun(struct revoke *revoke)
+{
+	if (revoke->waiting == 0)
+		answer(revoke);
+}
+
+void
+revoke_lease(struct revoke *revoke, struct lease *lease, enum reason reason, uint32_t courtesy_ms)
+{
+	if (lease->revoke) /* another command waits for it already; its end is the same */
+		return;
+	lease->revoke = revoke;
+	revoke->waiting++;
+	if (lease->revoker[0] == '\0' && revoke->client)
+		snprintf(lease->revoker, sizeof lease->revoker, "%s", revoke->client->name);
+	lease_end(lease, reason, courtesy_ms, reason_sentence((uint16_t)reason));
+}
+
+static void
+fill_receipt(const struct lease *lease, struct msg_row_receipt *row)
+{
+	struct totals totals;
+
+	lease_totals(lease, &totals);
+	*row = (struct msg_row_receipt){.epoch = lease->row.epoch,
+	    .last_completed = totals.last_completed,
+	    .completed = totals.completed,
+	    .aborted = totals.aborted,
+	    .in_flight = totals.submitted - totals.completed,
+	    .lanes = lease_lane_count(lease),
+	    .record = lease->end_record};
+	memcpy(row->lease, lease->row.id, sizeof row->lease);
+	snprintf(row->vm, sizeof row->vm, "%s", lease->row.vm.text);
+	snprintf(row->share, sizeof row->share, "%s", lease->row.share.text);
+	snprintf(row->host, sizeof row->host, "%s", lease->row.host);
+	snprintf(row->mode, sizeof row->mode, "%s", lease->row.mode ? "rw" : "ro");
+}
+
+void
+revoke_lease_ended(struct lease *lease)
+{
+	struct revoke *revoke = TAKE(lease->revoke);
+	struct msg_row_receipt row;
+
+	fill_receipt(lease, &row);
+	row.in_flight = 0;
+	row.lanes = lease->fenced_lanes;
+	row.killed = lease->killed;
+	row.elapsed_us = (clock_monotonic_ns() - lease->ending_since_ns) / 1000;
+	snprintf(row.outcome, sizeof row.outcome, "%s", lease->killed ? "forced" : "drained");
+	revoke->ended++;
+	revoke->waiting--;
+	if (revoke->client)
+		client_row(revoke->client, ADMIN_ROW_RECEIPT, &row);
+	revoke_begun(revoke);
+}
+
+/* ---- what a command means ---- */
+
+struct selection {
+	struct client *client;
+	const struct msg_revoke *ask;
+	struct db_grant by_grant; /* of --grant */
+	struct db_grant *grants;
+	size_t grant_count;
+	bool failed;
+};
+
+static bool
+is_any(const char *filter, const char *text)
+{
+	return filter[0] == '\0' || strcmp(filter, text) == 0;
+}
+
+static bool
+is_of_tenant(const char *tenant, const char *qualified)
+{
+	size_t length = strlen(tenant);
+
+	return length == 0 || (strncmp(qualified, tenant, length) == 0 && qualified[length] == '/');
+}
+
+static bool
+has_lease_id(const struct msg_revoke *ask)
+{
+	static const uint8_t none[LEASE_ID_LEN];
+
+	return memcmp(ask->lease, none, sizeof none) != 0;
+}
+
+static bool
+selects_lease(const struct selection *selection, const struct lease *lease)
+{
+	const struct msg_revoke *ask = selection->ask;
+	const struct db_grant *grant = &selection->by_grant;
+
+	if (!client_may(selection->client, lease->row.share.text))
+		return false;
+	if (ask->grant &&
+	    (strcmp(grant->vm.text, lease->row.vm.text) != 0 || strcmp(grant->share.text, lease->row.share.text) != 0 || !is_any(grant->host, lease->row.host)))
+		return false;
+	if (has_lease_id(ask) && memcmp(ask->lease, lease->row.id, sizeof ask->lease) != 0)
+		return false;
+	return is_any(ask->vm, lease->row.vm.text) && is_any(ask->share, lease->row.share.text) && is_any(ask->host, lease->row.host) &&
+	    is_of_tenant(ask->tenant, lease->row.share.text);
+}
+
+/* Grants that speak of the lease that was named. */
+static bool
+covers_selected_lease(const struct selection *selection, const struct db_grant *grant)
+{
+	const struct lease *lease = lease_find(selection->client->broker, selection->ask->lease);
+
+	return lease && strcmp(grant->vm.text, lease->row.vm.text) == 0 && strcmp(grant->share.text, lease->row.share.text) == 0 &&
+	    is_any(grant->host, lease->row.host);
+}
+
+static bool
+selects_grant(const struct selection *selection, const struct db_grant *grant)
+{
+	const struct msg_revoke *ask = selection->ask;
+
+	if (ask->keep_grants || !client_may(selection->client, grant->share.text))
+		return false;
+	if (ask->grant && grant->id != ask->grant)
+		return false;
+	if (has_lease_id(ask) && !covers_selected_lease(selection, grant))
+		return false;
+	if (ask->host[0] && strcmp(ask->host, grant->host) != 0)
+		return false;
+	return is_any(ask->vm, grant->vm.text) && is_any(ask->share, grant->share.text) && is_of_tenant(ask->tenant, grant->share.text);
+}
+
+static void
+gather_grant(const struct db_grant *grant, void *context)
+{
+	struct selection *selection = context;
+	struct db_grant *grants;
+
+	if (!selects_grant(selection, grant))
+		return;
+	grants = reallocarray(selection->grants, selection->grant_count + 1, sizeof *grants);
+	if (grants == NULL) {
+		selection->failed = true;
+		return;
+	}
+	selection->grants = grants;
+	grants[selection->grant_count++] = *grant;
+}
+
+static unsigned
+count_leases(const struct selection *selection)
+{
+	unsigned count = 0;
+
+	for (const struct lease *lease = selection->client->broker->leases; lease; lease = lease->next)
+		count += lease->state == LEASE_LIVE && selects_lease(selection, lease);
+	return count;
+}
+
+/* ---- the transaction ---- */
+
+static int
+remove_grants(struct selection *selection, int64_t now_us, struct error *error)
+{
+	struct broker *broker = selection->client->broker;
+	int code = 0;
+
+	for (size_t i = 0; i < selection->grant_count && code == 0; i++) {
+		const struct db_grant *grant = &selection->grants[i];
+		struct record record = {
+		    .event = EVENT_GRANT_REMOVE,
+		    .host = grant->host,
+		    .vm = grant->vm.text,
+		    .admin = selection->client->name,
+		    .share = grant->share.text,
+		    .mode = grant->mode ? "rw" : "ro",
+		    .detail = {{"grant", NULL, grant->id}, {"why", selection->ask->reason, 0}},
+		    .detail_count = 2,
+		};
+
+		code = db_grant_remove(broker->db, grant->id, error);
+		if (code == 0)
+			code = db_record(broker->db, &record, now_us, NULL, error);
+	}
+	return code;
+}
+
+static int
+store(struct selection *selection, unsigned leases, uint64_t *seq, struct error *error)
+{
+	struct broker *broker = selection->client->broker;
+	const struct msg_revoke *ask = selection->ask;
+	int64_t now_us = clock_wall_us();
+	struct record record = {
+	    .event = EVENT_REVOKE_BEGIN,
+	    .host = ask->host,
+	    .vm = ask->vm,
+	    .admin = selection->client->name,
+	    .share = ask->share,
+	    .lease = has_lease_id(ask) ? ask->lease : NULL,
+	    .detail = {{"why", ask->reason, 0}, {"leases", NULL, leases}, {"grants", NULL, selection->grant_count}},
+	    .detail_count = 3,
+	};
+	int code = db_begin(broker->db, error);
+
+	if (code < 0)
+		return code;
+	if (ask->tenant[0])
+		record.detail[record.detail_count++] = (struct record_detail){"of_tenant", ask->tenant, 0};
+	code = db_record(broker->db, &record, now_us, seq, error);
+	if (code == 0)
+		code = remove_grants(selection, now_us, error);
+	if (code < 0) {
+		db_rollback(broker->db);
+		return code;
+	}
+	return db_commit(broker->db, error);
+}
+
+/* ---- carrying it out ---- */
+
+/* After the grants are gone: a lease that was named ends; one that lived by a grant ends unless something else still allows it. */
+static bool
+must_end(struct selection *selection, const struct lease *lease)
+{
+	struct question question = {
+	    lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH, (enum policy_mode)lease->row.mode, true};
+	struct verdict verdict;
+	int64_t expires_us;
+
+	if (lease->state != LEASE_LIVE || !selects_lease(selection, lease))
+		return false;
+	if (selection->ask->grant == 0)
+		return true;
+	broker_decide(selection->client->broker, &question, true, &verdict, &expires_us);
+	return !verdict.allowed;
+}
+
+static void
+note_what_stays(const struct selection *selection)
+{
+	if (selection->ask->keep_grants)
+		client_note(selection->client, "grants stay (--keep-grants): the VMs may attach again at once");
+	else if (selection->ask->host[0])
+		client_note(selection->client, "grants that are not bound to host %s stay; netbus-admin host deny %s keeps it out", selection->ask->host,
+		    selection->ask->host);
+}
+
+static void
+carry_out(struct selection *selection, struct revoke *revoke)
+{
+	struct broker *broker = selection->client->broker;
+	uint32_t courtesy_ms = selection->ask->courtesy_ms ? selection->ask->courtesy_ms : COURTESY_MS;
+
+	note_what_stays(selection);
+	revoke->waiting = 1; /* the answer waits for this loop */
+	for (struct lease *lease = broker->leases; lease; lease = lease->next) {
+		if (!must_end(selection, lease))
+			continue;
+		snprintf(lease->revoke_reason, sizeof lease->revoke_reason, "%s", selection->ask->reason);
+		revoke_lease(revoke, lease, REASON_REVOKED, courtesy_ms);
+	}
+	revoke->waiting--;
+	revoke_begun(revoke);
+}
+
+static void
+preview(struct selection *selection, unsigned leases)
+{
+	struct client *client = selection->client;
+
+	for (const struct lease *lease = client->broker->leases; lease; lease = lease->next) {
+		struct msg_row_receipt row;
+
+		if (lease->state != LEASE_LIVE || !selects_lease(selection, lease))
+			continue;
+		fill_receipt(lease, &row);
+		snprintf(row.outcome, sizeof row.outcome, "would-end");
+		client_row(client, ADMIN_ROW_RECEIPT, &row);
+	}
+	client_done(client, ADMIN_OK, 0, "would end %u lease%s and remove %zu grant%s", leases, leases == 1 ? "" : "s", selection->grant_count,
+	    selection->grant_count == 1 ? "" : "s");
+}
+
+static void
+revoke_selected(struct selection *selection)
+{
+	struct client *client = selection->client;
+	unsigned leases = count_leases(selection);
+	struct error error = {0};
+	struct revoke *revoke;
+	uint64_t seq = 0;
+
+	if (leases == 0 && selection->grant_count == 0) {
+		client_done(client, ADMIN_NOT_FOUND, 0, "nothing that is granted or leased matches; see netbus-admin lease list and grant list");
+		return;
+	}
+	if (selection->ask->dry_run) {
+		preview(selection, leases);
+		return;
+	}
+	revoke = revoke_new(client, "revoked");
+	if (revoke == NULL) {
+		client_done(client, ADMIN_FAILURE, 0, "out of memory");
+		return;
+	}
+	if (store(selection, leases, &seq, &error) < 0) {
+		/* Taking away is the safe direction: the leases end all the same, and their ends are recorded as soon as that is possible. */
+		client_note(client, "the grants could not be removed, nor the revoke be recorded: %s", error.text);
+		selection->grant_count = 0;
+	} else {
+		broker_seal_soon(client->broker);
+	}
+	revoke->record = seq;
+	revoke->grants = (unsigned)selection->grant_count;
+	carry_out(selection, revoke);
+}
+
+void
+revoke_asked(struct client *client, const struct msg_revoke *ask)
+{
+	struct selection selection = {.client = client, .ask = ask};
+
+	if (ask->grant && (db_grant_get(client->broker->db, ask->grant, &selection.by_grant) < 0 || !client_may(client, selection.by_grant.share.text))) {
+		client_done(client, ADMIN_NOT_FOUND, 0, "there is no grant %llu; see netbus-admin grant list", (unsigned long long)ask->grant);
+		return;
+	}
+	if (db_grants_each(client->broker->db, NULL, NULL, NULL, gather_grant, &selection) < 0 || selection.failed)
+		client_note(client, "the grants cannot be read, so none is removed");
+	revoke_selected(&selection);
+	free(selection.grants);
+}
