@@ -5,7 +5,11 @@
 BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+# V=1 shows whole command lines.
+Q  := $(if $(V),,@)
 
 VERSION := 0.1.0
 
@@ -90,30 +94,34 @@ setup: $(BUILD)/setup.ok ## install the packages that building and testing need
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/setup.ok
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define folder_archive
 $(BUILD)/lib/$(1).a: $(call object,$(wildcard $(1)/*.c))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach f,$(FOLDERS),$(eval $(call folder_archive,$(f))))
 
 define program
 $(BUILD)/bin/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(SOURCES_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_$(1))
+	@echo '  LINK  $(1)'
+	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(SOURCES_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_$(1))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,daemon/config.c daemon/channel.c) $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,daemon/config.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
+	@echo '  LINK  $(@F)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,daemon/config.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
 
 $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
+	@echo '  LINK  $(@F)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
 
 compile_commands.json: Makefile
 	@{ echo '['; first=1; for f in $(C_FILES) $(T_FILES); do case $$f in *.h) continue;; esac; \

@@ -57,7 +57,8 @@ struct yaml_file; /* owns the text and all nodes */
 /* Parses `text` (which need not be terminated; may hold any bytes). `name` is shown in faults, copied. Returns NULL
  * when anything was added to `faults`. An empty document gives a root of kind YAML_MAP without children. */
 struct yaml_file *yaml_parse(const char *name, const char *text, size_t length, struct faults *faults);
-void yaml_free(struct yaml_file *file);
+/* Not for other objects: libyaml has a function of this name of its own, which must not become this one. */
+void yaml_free(struct yaml_file *file) __attribute__((visibility("hidden")));
 const struct yaml *yaml_root(const struct yaml_file *file);
 const char *yaml_name(const struct yaml_file *file);
 

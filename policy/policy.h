@@ -81,7 +81,11 @@ struct policy_file {
 struct policy;
 
 /* Parses, links and tests the files (given in any order, taken in C order of their names). NULL when `faults` got any. No files at all is a
- * valid policy that denies everything. `now_us` stands in for tests without `at`. */
+ * valid policy that denies everything.
+ *
+ * A test without `at` asks "ever?": a `when` on an allow counts as open, one on a deny as closed. So whether a file is
+ * good never depends on the hour of the load (a restart at night must not refuse a policy for office hours), and
+ * `now_us` decides nothing; it is kept for callers. */
 struct policy *policy_load(const struct policy_file *files, size_t count, uint64_t generation, int64_t now_us,
     struct faults *faults);
 void policy_free(struct policy *policy);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Names as numbers: each literal name that stands in the files gets one, so that a decision hashes each name of the
+ * request once and compares numbers after that.
+ */
+#ifndef NETBUS_POLICY_ATOMS_H
+#define NETBUS_POLICY_ATOMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/arena.h"
+
+#define NO_ATOM UINT32_MAX
+
+struct atom {
+	const char *text; /* in the arena */
+	uint32_t length, hash;
+};
+
+/* Zeroed memory is an empty table. */
+struct atoms {
+	struct atom *at;                /* by number */
+	uint32_t *slots;                /* hash table of numbers; NO_ATOM: free */
+	size_t count, room, slot_count; /* slot_count: a power of two, or 0 */
+};
+
+/* The number of `text`, which it gets now unless it has one. NO_ATOM when memory is out. Tables live in the arena. */
+uint32_t atoms_add(struct atoms *atoms, struct arena *arena, const char *text, size_t length);
+/* NO_ATOM when `text` has none. Takes no memory. */
+uint32_t atoms_find(const struct atoms *atoms, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * State and trail: one transaction for both, a schema that keeps exclusive leases apart whatever is asked of it, and an opening that notices what
+ * happened to the trail in between. Real SQLite, real files.
+ */
+#include "tests/unit/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crypto/chain.h"
+#include "db/db.h"
+#include "db/statement.h"
+
+static char directory[64], state_path[96], trail_path[96];
+static const struct db_paths paths = {state_path, trail_path, "unused"};
+
+static struct db *
+open_good(void)
+{
+	struct error error = {0};
+	struct db *db = db_open(&paths, 1000, &error);
+
+	if (db == NULL)
+		fail_msg("%s", error.text);
+	return db;
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	snprintf(directory, sizeof directory, "%s", "/tmp/netbus-db-test.XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	snprintf(state_path, sizeof state_path, "%s/state.db", directory);
+	snprintf(trail_path, sizeof trail_path, "%s/audit.jsonl", directory);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm", "audit.jsonl", "moved"};
+	char path[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+		unlink(path);
+	}
+	return rmdir(directory);
+}
+
+/* ---- helpers ---- */
+
+static void
+begin(struct db *db)
+{
+	struct error error = {0};
+
+	if (db_begin(db, &error) < 0)
+		fail_msg("%s", error.text);
+}
+
+static void
+commit(struct db *db)
+{
+	struct error error = {0};
+
+	if (db_commit(db, &error) < 0)
+		fail_msg("%s", error.text);
+}
+
+static void
+add_share(struct db *db, const char *name, uint8_t sharing)
+{
+	struct db_share share = {.share_mode = sharing, .class = "disk"};
+
+	snprintf(share.name.text, sizeof share.name.text, "%s", name);
+	begin(db);
+	assert_int_equal(db_shares_sync(db, &share, 1, NULL), 0);
+	commit(db);
+}
+
+static int
+add_lease(struct db *db, uint8_t number, const char *share, uint8_t mode, struct db_lease *lease)
+{
+	int code;
+
+	*lease = (struct db_lease){.mode = mode, .lanes = 4, .started_us = 5};
+	memset(lease->id, number, sizeof lease->id);
+	snprintf(lease->share.text, sizeof lease->share.text, "%s", share);
+	snprintf(lease->vm.text, sizeof lease->vm.text, "%s", "acme/web-1");
+	snprintf(lease->host, sizeof lease->host, "%s", "m1");
+	begin(db);
+	code = db_lease_add(db, lease, NULL);
+	if (code == 0)
+		commit(db);
+	else
+		db_rollback(db);
+	return code;
+}
+
+static void
+end_lease(struct db *db, const struct db_lease *lease)
+{
+	begin(db);
+	assert_int_equal(db_lease_end(db, lease->id, 9, 21, NULL), 0);
+	commit(db);
+}
+
+static int
+record(struct db *db, enum record_event event)
+{
+	int code = db_begin(db, NULL);
+
+	if (code == 0)
+		code = db_record(db, &(struct record){.event = event}, 1, NULL, NULL);
+	if (code < 0) {
+		db_rollback(db);
+		return code;
+	}
+	return db_commit(db, NULL);
+}
+
+static off_t
+trail_size(void)
+{
+	struct stat status;
+
+	return stat(trail_path, &status) < 0 ? -1 : status.st_size;
+}
+
+static void
+append(const char *text)
+{
+	int fd = open(trail_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_true(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void
+opening_fails_with(const char *text)
+{
+	struct error error = {0};
+
+	assert_null(db_open(&paths, 1, &error));
+	if (strstr(error.text, text) == NULL)
+		fail_msg("wanted '%s' in '%s'", text, error.text);
+}
+
+/* ---- leases ---- */
+
+static void
+two_leases_of_an_exclusive_share_are_impossible(void **state)
+{
+	struct db *db = open_good();
+	struct db_lease first, second;
+
+	(void)state;
+	add_share(db, "acme/disk-1", 0);
+	for (unsigned modes = 0; modes < 4; modes++) {
+		assert_int_equal(add_lease(db, (uint8_t)(10 + modes), "acme/disk-1", modes & 1, &first), 0);
+		assert_int_equal(add_lease(db, (uint8_t)(20 + modes), "acme/disk-1", modes >> 1, &second), -EBUSY);
+		end_lease(db, &first);
+	}
+	db_close(db);
+}
+
+/* Also for code that goes around db_lease_add(). */
+static void
+the_schema_itself_refuses_a_second_lease(void **state)
+{
+	struct db *db = open_good();
+	struct db_lease first;
+
+	(void)state;
+	add_share(db, "acme/disk-1", 0);
+	assert_int_equal(add_lease(db, 1, "acme/disk-1", 1, &first), 0);
+	assert_int_equal(sqlite3_exec(db->sqlite,
+			     "INSERT INTO leases SELECT randomblob(16), vm, vm_uuid, share, host, mode, discard, epoch + 1, started_us, expires_us, 1, 0, 0, "
+			     "generation, rule, lanes, 2 FROM leases",
+			     NULL, NULL, NULL) &
+		0xff,
+	    SQLITE_CONSTRAINT);
+	assert_int_equal(sqlite3_exec(db->sqlite, "UPDATE leases SET epoch = 9", NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
+	end_lease(db, &first);
+	assert_int_equal(sqlite3_exec(db->sqlite, "UPDATE leases SET live = 1", NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
+	assert_int_equal(sqlite3_exec(db->sqlite, "UPDATE shares SET epoch = epoch - 1", NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
+	db_close(db);
+}
+
+static void
+a_shared_read_share_has_readers_or_one_writer(void **state)
+{
+	struct db *db = open_good();
+	struct db_lease a, b, c;
+
+	(void)state;
+	add_share(db, "acme/iso", 1);
+	assert_int_equal(add_lease(db, 1, "acme/iso", 0, &a), 0);
+	assert_int_equal(add_lease(db, 2, "acme/iso", 0, &b), 0);
+	assert_int_equal(add_lease(db, 3, "acme/iso", 1, &c), -EBUSY);
+	end_lease(db, &a);
+	end_lease(db, &b);
+	assert_int_equal(add_lease(db, 4, "acme/iso", 1, &c), 0);
+	assert_int_equal(add_lease(db, 5, "acme/iso", 0, &a), -EBUSY);
+	db_close(db);
+}
+
+static void
+epochs_grow_and_survive_the_shares_absence(void **state)
+{
+	struct db *db = open_good();
+	struct db_lease lease;
+	struct db_share share;
+
+	(void)state;
+	add_share(db, "acme/disk-1", 0);
+	for (uint64_t epoch = 1; epoch <= 3; epoch++) {
+		assert_int_equal(add_lease(db, (uint8_t)epoch, "acme/disk-1", 1, &lease), 0);
+		assert_int_equal(lease.epoch, epoch);
+		end_lease(db, &lease);
+	}
+	begin(db);
+	assert_int_equal(db_shares_sync(db, NULL, 0, NULL), 0);
+	commit(db);
+	db_close(db);
+	db = open_good();
+	add_share(db, "acme/disk-1", 0);
+	assert_int_equal(db_share_get(db, "acme/disk-1", &share), 0);
+	assert_int_equal(share.epoch, 3);
+	assert_int_equal(add_lease(db, 9, "acme/disk-1", 1, &lease), 0);
+	assert_int_equal(lease.epoch, 4);
+	db_close(db);
+}
+
+/* ---- grants ---- */
+
+static void
+grants_cover_what_they_say_and_no_more(void **state)
+{
+	struct db *db = open_good();
+	struct db_grant grant = {.mode = 0, .created_us = 1, .expires_us = 100};
+	int64_t until = -1;
+
+	(void)state;
+	snprintf(grant.vm.text, sizeof grant.vm.text, "%s", "acme/web-1");
+	snprintf(grant.share.text, sizeof grant.share.text, "%s", "acme/disk-1");
+	snprintf(grant.host, sizeof grant.host, "%s", "m1");
+	begin(db);
+	assert_int_equal(db_grant_add(db, &grant, NULL), 0);
+	commit(db);
+	assert_true(db_grant_covers(db, "acme/web-1", "acme/disk-1", "m1", 0, 50));
+	assert_false(db_grant_covers(db, "acme/web-1", "acme/disk-1", "m1", 1, 50));
+	assert_false(db_grant_covers(db, "acme/web-1", "acme/disk-1", "m2", 0, 50));
+	assert_false(db_grant_covers(db, "acme/web-2", "acme/disk-1", "m1", 0, 50));
+	assert_false(db_grant_covers(db, "acme/web-1", "acme/disk-1", "m1", 0, 100));
+	assert_int_equal(db_grant_until(db, "acme/web-1", "acme/disk-1", "m1", 0, 50, &until), 0);
+	assert_int_equal(until, 100);
+	grant.mode = 1;
+	grant.host[0] = '\0';
+	grant.expires_us = 0;
+	begin(db);
+	assert_int_equal(db_grant_add(db, &grant, NULL), 0);
+	commit(db);
+	assert_true(db_grant_covers(db, "acme/web-1", "acme/disk-1", "any", 0, 50));
+	assert_int_equal(db_grant_until(db, "acme/web-1", "acme/disk-1", "m1", 0, 50, &until), 0);
+	assert_int_equal(until, 0);
+	assert_int_equal(db_grant_until(db, "acme/web-9", "acme/disk-1", "m1", 0, 50, &until), -ENOENT);
+	db_close(db);
+}
+
+/* ---- one transaction ---- */
+
+static void
+a_rollback_takes_effect_and_record_back(void **state)
+{
+	struct db *db = open_good();
+	struct db_head before, after;
+	struct db_grant grant = {.created_us = 1};
+	uint64_t seq = 0;
+
+	(void)state;
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	db_head(db, &before);
+	snprintf(grant.vm.text, sizeof grant.vm.text, "%s", "acme/web-1");
+	snprintf(grant.share.text, sizeof grant.share.text, "%s", "acme/disk-1");
+	begin(db);
+	assert_int_equal(db_grant_add(db, &grant, NULL), 0);
+	assert_int_equal(db_record(db, &(struct record){.event = EVENT_GRANT_ADD}, 1, &seq, NULL), 0);
+	assert_int_equal(seq, 2);
+	db_rollback(db);
+	db_head(db, &after);
+	assert_memory_equal(&before, &after, sizeof before);
+	assert_false(db_grant_covers(db, "acme/web-1", "acme/disk-1", "m1", 0, 1));
+	assert_int_equal(record(db, EVENT_DAEMON_STOP), 0);
+	db_head(db, &after);
+	assert_int_equal(after.size, 2);
+	db_close(db);
+	db_close(open_good());
+}
+
+static void
+a_moved_trail_refuses_and_is_taken_again_when_it_is_back(void **state)
+{
+	struct db *db = open_good();
+	char moved[128];
+
+	(void)state;
+	snprintf(moved, sizeof moved, "%s/moved", directory);
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	assert_int_equal(rename(trail_path, moved), 0);
+	assert_int_equal(record(db, EVENT_DAEMON_START), -ESTALE);
+	assert_int_equal(rename(moved, trail_path), 0);
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	append("x");
+	assert_int_equal(record(db, EVENT_DAEMON_START), -EBADMSG);
+	db_close(db);
+}
+
+/* ---- what happened to the trail while we were away ---- */
+
+/* The trail was synced, the transaction never committed: as after kill -9 between the two. */
+static void
+records_without_their_transaction_are_kept_and_recorded(void **state)
+{
+	struct db *db = open_good();
+	struct trail_head head;
+	struct trail *trail;
+	struct db_head now;
+	uint64_t recovered = 0;
+
+	(void)state;
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	head = *trail_head(db->trail);
+	db_close(db);
+	trail = trail_open(trail_path, &head, &recovered, NULL);
+	assert_int_equal(recovered, 0);
+	assert_int_equal(trail_add(trail, &(struct record){.event = EVENT_ATTACH_ALLOW}, 1, NULL, NULL), 0);
+	assert_int_equal(trail_add(trail, &(struct record){.event = EVENT_ATTACH_ALLOW}, 1, NULL, NULL), 0);
+	assert_int_equal(trail_write(trail, NULL), 0);
+	trail_close(trail);
+	append("{\"v\":1,\"seq\":4,\"torn");
+	db = open_good();
+	db_head(db, &now);
+	assert_int_equal(now.size, 4); /* the start, two kept, and the record that says so */
+	db_close(db);
+	db_close(open_good());
+}
+
+static void
+a_trail_that_was_cut_or_changed_refuses_to_open(void **state)
+{
+	struct db *db = open_good();
+	off_t size;
+
+	(void)state;
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	size = trail_size();
+	assert_int_equal(record(db, EVENT_DAEMON_STOP), 0);
+	db_close(db);
+	append("{\"v\":1}\n");
+	opening_fails_with("line 3 was not written by netbusd");
+	assert_int_equal(truncate(trail_path, size), 0);
+	opening_fails_with("shorter");
+	assert_int_equal(unlink(trail_path), 0);
+	opening_fails_with("shorter");
+}
+
+static void
+a_changed_last_line_refuses_to_open(void **state)
+{
+	struct db *db = open_good();
+	int fd;
+
+	(void)state;
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	db_close(db);
+	fd = open(trail_path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "00", 2, trail_size() - 6), 2);
+	close(fd);
+	opening_fails_with("line 1 is not the one that was written");
+}
+
+static void
+a_second_owner_is_kept_out(void **state)
+{
+	struct db *db = open_good();
+	struct error error = {0};
+
+	(void)state;
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	assert_null(db_open(&paths, 1, &error));
+	db_close(db);
+}
+
+static void
+a_database_of_a_later_version_is_refused(void **state)
+{
+	struct db *db = open_good();
+
+	(void)state;
+	assert_int_equal(sqlite3_exec(db->sqlite, "PRAGMA user_version = 999", NULL, NULL, NULL), SQLITE_OK);
+	db_close(db);
+	opening_fails_with("later Netbus");
+}
+
+static void
+what_is_no_database_is_refused(void **state)
+{
+	int fd = open(state_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	(void)state;
+	for (unsigned i = 0; i < 512; i++)
+		assert_int_equal(write(fd, "not a database. ", 16), 16);
+	close(fd);
+	opening_fails_with(state_path);
+}
+
+/* The head is the tree over the lines as they stand in the file. */
+static void
+the_head_is_that_of_the_files_lines(void **state)
+{
+	struct db *db = open_good();
+	struct tree tree = {0};
+	struct db_head head;
+	uint8_t root[CHAIN_LEN];
+	char line[9000];
+	FILE *file;
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	db_close(db);
+	db = open_good();
+	db_head(db, &head);
+	file = fopen(trail_path, "re");
+	while (fgets(line, sizeof line, file))
+		tree_append(&tree, line, strlen(line) - 1);
+	fclose(file);
+	tree_root(&tree, root);
+	assert_int_equal(head.size, 20);
+	assert_memory_equal(root, head.root, sizeof root);
+	db_close(db);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(two_leases_of_an_exclusive_share_are_impossible),
+	    TEST(the_schema_itself_refuses_a_second_lease),
+	    TEST(a_shared_read_share_has_readers_or_one_writer),
+	    TEST(epochs_grow_and_survive_the_shares_absence),
+	    TEST(grants_cover_what_they_say_and_no_more),
+	    TEST(a_rollback_takes_effect_and_record_back),
+	    TEST(a_moved_trail_refuses_and_is_taken_again_when_it_is_back),
+	    TEST(records_without_their_transaction_are_kept_and_recorded),
+	    TEST(a_trail_that_was_cut_or_changed_refuses_to_open),
+	    TEST(a_changed_last_line_refuses_to_open),
+	    TEST(a_second_owner_is_kept_out),
+	    TEST(a_database_of_a_later_version_is_refused),
+	    TEST(what_is_no_database_is_refused),
+	    TEST(the_head_is_that_of_the_files_lines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
