@@ -17,7 +17,7 @@
 #define FRAMES_PER_TURN 512
 #define BEATS_MOST      3
 
-/* Numbers of authz/reason.def, which this folder does not include; tests/unit/reason_test.c holds them together. */
+/* Numbers of authz/reason.def, which this folder does not include; tests/unit/authz_test.c holds them together. */
 enum { REASON_DETACHED = 21, REASON_SESSION_LOST = 22, REASON_PROTOCOL_ERROR = 23, REASON_TIMED_OUT = 35 };
 
 static void on_turn_end(struct defer *defer);

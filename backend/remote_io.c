@@ -8,7 +8,7 @@
 
 #include "backend/remote_lane.h"
 
-/* Numbers of authz/reason.def, which this folder does not include; tests/unit/reason_test.c holds them together. */
+/* Numbers of authz/reason.def, which this folder does not include; tests/unit/authz_test.c holds them together. */
 enum { REASON_PROTOCOL_ERROR = 23 };
 
 static void
