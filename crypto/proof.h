@@ -37,6 +37,7 @@ struct proved_peer {
 /* Each takes the text of one PEM file; the store is complete after keystore_commit(), which holds them against each other: key matches
  * certificate, certificate is for `host` and by the bundle, not expired, Ed25519 or P-256. Errors name the file and the remedy. */
 struct keystore *keystore_new(void);
+/* A proof keeps the store that it was made with; the memory goes, wiped, with the last of them. */
 void keystore_free(struct keystore *store);
 int keystore_add(struct keystore *store, uint8_t key_file_kind, const char *text, size_t length, struct error *error);
 int keystore_commit(struct keystore *store, const char *host, struct error *error);
@@ -46,6 +47,11 @@ int64_t keystore_not_after_us(const struct keystore *store);
 /* u24 length + DER for each certificate, leaf first. */
 const uint8_t *keystore_chain(const struct keystore *store, size_t *length);
 int keystore_sign(struct keystore *store, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used);
+/* The signed note over a checkpoint's text: its length; -ENOKEY when there is no seal key; else as seal_sign(). */
+int keystore_seal(const struct keystore *store, const char *text, size_t length, char *note, size_t room);
+/* Once per process, before the sandbox is locked: everything in the libraries that is set up only once, and locked pages for the keys.
+ * 0; 1 when the system locks no pages (keys could reach the swap: the caller logs); negative on error. */
+int keystore_prepare(struct error *error);
 
 /* One handshake as custody sees it. */
 struct proof;
@@ -54,6 +60,8 @@ void proof_free(struct proof *proof);
 const uint8_t *proof_nonce(const struct proof *proof);
 /* X509_V_OK or the verification error; `text` says it for a person. Remembers the chain. */
 int proof_check_chain(struct proof *proof, const uint8_t *untrusted_chain, size_t length, struct error *text);
+/* The host of the chain, once it was accepted: not yet proved. 0 or -EACCES. */
+int proof_peer_host(const struct proof *proof, struct name *host);
 /* Checks: the transcript holds our nonce in our message; its last message is the Certificate that proof_check_chain() saw; the signature is by
  * that leaf over this transcript's hash with the peer's context string. 0 or -EACCES. */
 int proof_verify(struct proof *proof, uint16_t scheme, const uint8_t *signature, size_t signature_length,

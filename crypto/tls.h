@@ -20,28 +20,40 @@
 #define TLS_NONCE_EXTENSION 0xff4e
 #define TLS_NONCE_LEN       32
 
-/* Calls to netbus-keys. Each blocks for its answer (the process has nothing else to do meanwhile) and returns 0 or a negative errno. */
+/* Calls to netbus-keys. Each blocks for its answer (the process has nothing else to do meanwhile) and returns 0 or a negative errno.
+ * The struct must outlive every tls that was made with it. */
 struct custody {
 	void *context;
 	/* Begins a handshake. chain: u24 length + DER for each certificate, leaf first; points into the callee's memory until the next call. */
-	int (*identity)(void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain, size_t *chain_length);
-	int (*sign)(void *context, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *signature_length);
-	/* *verify_error: X509_V_OK or the X509_V_ERR_ code that decides the alert. */
-	int (*check_chain)(void *context, const uint8_t *chain, size_t length, int *verify_error);
+	int (*identity)(void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain,
+	    size_t *chain_length);
+	int (*sign)(void *context, const uint8_t *input, size_t length, uint8_t *signature,
+	    size_t room, size_t *signature_length);
+	/* *verify_error: X509_V_OK or the X509_V_ERR_ code that decides the alert; `text` then says it for a person. */
+	int (*check_chain)(void *context, const uint8_t *chain, size_t length, int *verify_error,
+	    struct error *text);
 	/* The peer's proved host name (NAME_LEN_MAX + 1), or -EACCES. */
-	int (*prove)(void *context, uint16_t scheme, const uint8_t *signature, size_t signature_length, const uint8_t *transcript,
-	    size_t transcript_length, char *host, struct error *error);
+	int (*prove)(void *context, uint16_t scheme, const uint8_t *signature,
+	    size_t signature_length, const uint8_t *transcript, size_t transcript_length,
+	    char *host, struct error *error);
+	/* The handshake that identity() began is over, in whatever way. Until then identity() gives -EBUSY: one handshake at a time. */
+	void (*end)(void *context);
 };
 
 struct tls; /* is a struct stream once the handshake is done */
 
 enum tls_side { TLS_SERVER, TLS_CLIENT };
 
-/* Takes the socket over (non-blocking, TCP_NODELAY is set here). One handshake, one connection. */
-struct tls *tls_new(enum tls_side side, int socket, const struct custody *custody, struct error *error);
+/* Once, before the sandbox is locked: everything in the library that is set up only once in a process. custody_open() calls it. */
+int tls_prepare(struct error *error);
+
+/* Takes the socket over, closing it even when this fails (non-blocking, TCP_NODELAY is set here). One handshake, one connection. -EBUSY in
+ * error->code: another handshake is under way with this custody. */
+struct tls *tls_new(
+    enum tls_side side, int socket, const struct custody *custody, struct error *error);
 void tls_free(struct tls *tls);
 /* 1 = done and proved, 0 = call again when the socket is ready for tls_wants(), negative = failed: `error` says why in a sentence
- * (peer sent plaintext, TLS 1.2, no certificate, certificate expired, unknown CA, ...). */
+ * (peer sent plaintext, TLS 1.2, no certificate, certificate expired, unknown CA, ...). -EACCES: the peer is not who it must be. */
 int tls_handshake(struct tls *tls, struct error *error);
 uint32_t tls_wants(const struct tls *tls);
 /* After tls_handshake() gave 1. */

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What OpenSSL is told to do (crypto/tls.h): one protocol version, three ciphers, two groups, two signature schemes, and nothing that
+ * carries a secret from one connection to the next. Every connection has a library context of its own, so that nothing here is global
+ * and no configuration file of the machine is read.
+ */
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+
+#include "base/auto.h"
+#include "base/bytes.h"
+#include "crypto/tls_internal.h"
+
+#define CIPHERS "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
+#define GROUPS  "X25519:P-256"
+#define SCHEMES "ed25519:ecdsa_secp256r1_sha256"
+
+static void
+free_certificate(X509 **certificate)
+{
+	X509_free(*certificate);
+}
+
+static void
+free_key(EVP_PKEY **key)
+{
+	EVP_PKEY_free(*key);
+}
+
+static int
+restrict_protocol(SSL_CTX *context)
+{
+	char groups[] = GROUPS, schemes[] = SCHEMES; /* OpenSSL's macros take away a const */
+
+	SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
+					 SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_mode(
+	    context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_default_read_buffer_len(context, TLS_READ_AHEAD);
+	SSL_CTX_set_max_cert_list(context, LIMIT_CHAIN);
+	SSL_CTX_set_security_level(context, 2);
+	return SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1 &&
+		       SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1 &&
+		       SSL_CTX_set_ciphersuites(context, CIPHERS) == 1 &&
+		       SSL_CTX_set1_groups_list(context, groups) == 1 &&
+		       SSL_CTX_set1_sigalgs_list(context, schemes) == 1 &&
+		       SSL_CTX_set_max_early_data(context, 0) == 1 &&
+		       SSL_CTX_set_num_tickets(context, 0) == 1
+		   ? 0
+		   : -EIO;
+}
+
+static X509 *
+read_certificate(struct tls *tls, const uint8_t *der, size_t length)
+{
+	X509 *certificate = X509_new_ex(tls->providers.library, NULL);
+	const uint8_t *end = der;
+
+	if (certificate && d2i_X509(&certificate, &end, (long)length) && end == der + length)
+		return certificate;
+	X509_free(certificate);
+	return NULL;
+}
+
+static int
+use_leaf(struct tls *tls, X509 *leaf)
+{
+	AUTO(free_key)
+	EVP_PKEY *key =
+	    provider_key_new(tls->providers.library, X509_get0_pubkey(leaf), &tls->signer);
+
+	/* The second call holds key and certificate against each other. */
+	if (key == NULL || SSL_CTX_use_certificate(tls->context, leaf) != 1 ||
+	    SSL_CTX_use_PrivateKey(tls->context, key) != 1)
+		return -EINVAL;
+	return 0;
+}
+
+static int
+use_chain(struct tls *tls, const uint8_t *chain, size_t length)
+{
+	struct reader reader = reader_over(chain, length);
+	int code = length > 0 ? 0 : -EINVAL;
+
+	for (unsigned i = 0; code == 0 && !reader_done(&reader); i++) {
+		AUTO(free_certificate) X509 *certificate = NULL;
+		size_t der_length = read_u24(&reader);
+		const uint8_t *der = read_bytes(&reader, der_length);
+
+		certificate = der ? read_certificate(tls, der, der_length) : NULL;
+		if (certificate == NULL)
+			code = -EINVAL;
+		else if (i == 0)
+			code = use_leaf(tls, certificate);
+		else if (SSL_CTX_add1_chain_cert(tls->context, certificate) != 1)
+			code = -EINVAL;
+	}
+	return code;
+}
+
+static int
+connect_ssl(struct tls *tls)
+{
+	BIO *bio;
+
+	tls->ssl = SSL_new(tls->context);
+	tls->method = tls_wire_method();
+	bio = tls->method ? tls_wire_bio(tls) : NULL;
+	if (tls->ssl == NULL || bio == NULL) {
+		BIO_free(bio);
+		return -ENOMEM;
+	}
+	SSL_set_bio(tls->ssl, bio, bio);
+	if (tls->side == TLS_SERVER)
+		SSL_set_accept_state(tls->ssl);
+	else
+		SSL_set_connect_state(tls->ssl);
+	return 0;
+}
+
+int
+tls_set_up(struct tls *tls, const uint8_t *chain, size_t length, struct error *error)
+{
+	if (provider_open(&tls->providers) == 0)
+		tls->context =
+		    SSL_CTX_new_ex(tls->providers.library, "?provider=default", TLS_method());
+	if (tls->context == NULL)
+		return error_set(error, -ENOMEM, "cannot set up the TLS library: %s",
+		    ERR_reason_error_string(ERR_get_error()));
+	if (restrict_protocol(tls->context) < 0)
+		return error_set(error, -EIO,
+		    "the TLS library lacks something that Netbus needs (TLS 1.3, X25519, Ed25519, "
+		    "AES-GCM): %s",
+		    ERR_reason_error_string(ERR_get_error()));
+	if (use_chain(tls, chain, length) < 0)
+		return error_set(error, -EINVAL,
+		    "the TLS library does not take this host's certificate; see `netbus-admin pki "
+		    "show`: %s",
+		    ERR_reason_error_string(ERR_get_error()));
+	if (tls_hooks_install(tls) < 0 || connect_ssl(tls) < 0)
+		return error_set(error, -ENOMEM, "cannot set up a TLS connection: out of memory");
+	ERR_clear_error();
+	return 0;
+}
+
+int
+tls_prepare(struct error *error)
+{
+	struct provider_context providers = {0};
+	SSL_CTX *context = NULL;
+	uint8_t random[16];
+	int code = 0;
+
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+				 OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+		NULL) != 1)
+		return error_set(error, -EIO, "cannot start the TLS library");
+	if (provider_open(&providers) == 0)
+		context = SSL_CTX_new_ex(providers.library, "?provider=default", TLS_method());
+	/* The first random number decides for good where randomness comes from. */
+	if (context == NULL || restrict_protocol(context) < 0 ||
+	    RAND_bytes_ex(providers.library, random, sizeof random, 0) != 1)
+		code = error_set(error, -EIO, "cannot prepare the TLS library: %s",
+		    ERR_reason_error_string(ERR_get_error()));
+	SSL_CTX_free(context);
+	provider_close(&providers);
+	ERR_clear_error();
+	return code;
+}
