@@ -22,11 +22,11 @@
 struct verb;
 
 struct admin {
-	const char *root;   /* "" for the system's own paths, else --root without a slash at its end */
+	const char *root;   /* "" for the system's own paths, else --root without its last slash */
 	const char *socket; /* of the broker: --socket, or <root>/run/netbus/admin.sock */
 	const char *reason; /* --reason, or "" */
 	bool json, quiet, color, dry_run, yes;
-	unsigned timeout_ms; /* for an answer of the broker; default 30 s */
+	unsigned timeout_ms;     /* for an answer of the broker; default 30 s */
 	const struct verb *verb; /* that is being run */
 };
 
@@ -52,21 +52,38 @@ struct verb_option {
 };
 /* Takes the options out of argv, so that argv[0..*argc) are the operands, of which there must be `least` to `most`. 0, or
  * ADMIN_USAGE after it said what is wrong. "--" ends the options. */
-int verb_options(
-    struct admin *admin, int *argc, char **argv, const struct verb_option *options, int least, int most);
+int verb_options(struct admin *admin, int *argc, char **argv, const struct verb_option *options,
+    int least, int most);
 
 /* "netbus-admin: ..." to standard error (with --json too); returns `exit_code`, so `return verb_fail(...)` reads well. */
-int verb_fail(struct admin *admin, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+int verb_fail(struct admin *admin, int exit_code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* The same with the verb's usage line after it; returns ADMIN_USAGE. */
 int verb_usage(struct admin *admin, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A line for a person on standard output; nothing with --quiet or --json. */
 void verb_say(struct admin *admin, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "warning: ..." to standard error, unless --quiet. */
 void verb_warn(struct admin *admin, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Takes these options out of argv wherever they stand before "--", and leaves everything else where it is. */
+int verb_globals(struct admin *admin, int *argc, char **argv, const struct verb_option *options);
 /* All of them to standard error; returns `exit_code`. */
 int verb_faults(struct admin *admin, const struct faults *faults, int exit_code);
 /* <root> + `path`: malloc'd, never NULL. */
 char *verb_path(const struct admin *admin, const char *path);
+/* The pointer; when it is NULL, memory is out and the program ends here with ADMIN_FAILURE. */
+void *verb_memory(void *memory);
+
+/* ---- operand.c: what a verb's operands and options must be. Each copies the checked text out, or says what is wrong and returns
+ * ADMIN_USAGE. `text` NULL leaves the output as it is ("any", "not given"). ---- */
+
+int operand_name(struct admin *admin, const char *what, const char *text, char name[static 64]);
+int operand_qualified(
+    struct admin *admin, const char *what, const char *text, char name[static 128]);
+int operand_mode(struct admin *admin, const char *text, uint8_t *mode); /* "ro" 0, "rw" 1 */
+int operand_number(struct admin *admin, const char *what, const char *text, uint64_t least,
+    uint64_t most, uint64_t *number);
+int operand_duration(
+    struct admin *admin, const char *what, const char *text, uint64_t most_us, uint64_t *us);
 
 /* ---- output.c ---- */
 
@@ -76,14 +93,30 @@ void output_json(json_t *taken);
  * since 1970) is RFC 3339 text, a U8 of 0..1 a boolean, BYTES lower-case hexadecimal; 0 and all-zero of the first and last are null. */
 json_t *output_object(const struct message_type *type, const void *message);
 
-/* A table for a terminal: rows are gathered, columns sized, the widest texts cut so that a row fits into 80 columns (not when standard
- * output is no terminal). */
+/* A table for a terminal: rows are gathered, columns sized, the widest texts cut so that a row fits into the terminal, which has 80
+ * columns when it does not say (not when standard output is no terminal). */
 struct table;
 struct table *table_new(const char *const *titles); /* NULL-terminated */
-/* One text for each title; copied, escaped. */
+/* One text for each title; copied, escaped; NULL or "" shows as "-". */
 void table_row(struct table *table, const char *const *cells);
-/* Prints (nothing when there is no row, but then `empty`) and frees. */
+/* NULL is fine. */
+void table_free(struct table *table);
+/* Prints (when there is no row: `empty`, unless that is empty too) and frees. */
 void table_print(struct admin *admin, struct table *taken, const char *empty);
+
+/* object[key] = value; takes the value, which may be NULL when memory was out (then as verb_memory()). The same for arrays. */
+void output_put(json_t *object, const char *key, json_t *taken);
+void output_append(json_t *array, json_t *taken);
+
+/* ---- cell.c: texts for tables; a cell has CELL_LEN bytes ---- */
+
+#define CELL_LEN 256
+void cell_text(char *cell, const char *text);
+void cell_number(char *cell, uint64_t number);
+void cell_size(char *cell, uint64_t bytes);
+void cell_time(char *cell, uint64_t at_us); /* "2026-11-22 12:00Z" */
+/* Its first digits, enough for --lease. */
+void cell_lease(char *cell, const uint8_t lease[static 16]);
 
 /* ---- client.c: the broker ---- */
 
@@ -98,10 +131,10 @@ struct asking {
  * ROW_NOTE are said as warnings here and not given to `take`. */
 int client_ask(struct admin *admin, uint16_t number, const void *request, struct asking *asking);
 /* The same without a word: for doctor. `error` says what went wrong when the broker could not be asked. */
-int client_ask_quietly(struct admin *admin, uint16_t number, const void *request, struct asking *asking, struct error *error);
+int client_ask_quietly(struct admin *admin, uint16_t number, const void *request,
+    struct asking *asking, struct error *error);
 /* Rows as a JSON array, or (`single`) the one row as an object, or a table made by `cells`; the exit code. `cells` fills one text for each
- * title (a cell has CELL_LEN bytes); all rows are of type `row`. */
-#define CELL_LEN 256
+ * title (a cell has CELL_LEN bytes); all rows are of type `row`. Without `cells` the fields of `single` stand below each other. */
 struct listing {
 	uint16_t row;
 	const char *const *titles;
@@ -109,9 +142,24 @@ struct listing {
 	const char *empty; /* said when there is no row */
 	bool single;
 };
-int client_list(struct admin *admin, uint16_t number, const void *request, const struct listing *listing);
+int client_list(
+    struct admin *admin, uint16_t number, const void *request, const struct listing *listing);
+
+/* A request that changes something. With --json one object is printed, whatever the broker answered: `exit_code`, `record` and `text` of
+ * DONE, and an array of rows under each key of `kinds` ([] when there were none; the last kind has key NULL; NULL: no kinds). Otherwise
+ * receipts and faults are said as they come, and DONE's text after them. */
+struct row_kind {
+	uint16_t row;
+	const char *key;
+};
+int client_change(
+    struct admin *admin, uint16_t number, const void *request, const struct row_kind *kinds);
 
 /* ---- verbs ---- */
+
+/* The lease that `text` names: its 32 hexadecimal digits, or the first 4 or more of a lease that the broker knows (`ended`: also of one
+ * that is over). An exit code. */
+int lease_operand(struct admin *admin, const char *text, bool ended, uint8_t lease[static 16]);
 
 int cmd_status(struct admin *admin, int argc, char **argv);
 int cmd_doctor(struct admin *admin, int argc, char **argv);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * netbus-admin host: where other hosts are reached, and which are denied.
+ */
+#include "admin/admin.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/address.h"
+
+int
+cmd_host_add(struct admin *admin, int argc, char **argv)
+{
+	const char *address = NULL;
+	const struct verb_option options[] = {{"address", .value = &address}, {NULL}};
+	struct msg_host_put request = {.dry_run = admin->dry_run};
+	union address parsed;
+	struct error error;
+	int code = verb_options(admin, &argc, argv, options, 1, 1);
+
+	if (code == 0)
+		code = operand_name(admin, "host", argv[0], request.host);
+	if (code != 0)
+		return code;
+	if (address == NULL)
+		return verb_usage(
+		    admin, "--address is missing: where does %s listen?", request.host);
+	if (address_parse(address, &parsed, &error) < 0)
+		return verb_usage(admin, "--address %s", error.text);
+	if ((parsed.any.sa_family == AF_INET6 ? parsed.v6.sin6_port : parsed.v4.sin_port) == 0)
+		return verb_usage(admin,
+		    "--address '%s': port 0 cannot be connected to; name the port on which %s "
+		    "listens",
+		    address, request.host);
+	snprintf(request.address, sizeof request.address, "%s", address);
+	snprintf(request.reason, sizeof request.reason, "%s", admin->reason);
+	return client_change(admin, ADMIN_HOST_PUT, &request, NULL);
+}
+
+static void
+host_cells(const union admin_body *body, char (*cells)[CELL_LEN])
+{
+	const struct msg_row_host *row = &body->row_host;
+
+	cell_text(cells[0], row->host);
+	cell_text(cells[1], row->address);
+	cell_text(cells[2], row->denied ? "denied" : "");
+	cell_text(cells[3], row->reason);
+	cell_text(cells[4], row->origin);
+}
+
+int
+cmd_host_list(struct admin *admin, int argc, char **argv)
+{
+	static const char *const titles[] = {"HOST", "ADDRESS", "DENIED", "REASON", "FROM", NULL};
+	static const struct listing listing = {.row = ADMIN_ROW_HOST,
+	    .titles = titles,
+	    .cells = host_cells,
+	    .empty = "No other host is known here; netbus-admin host add HOST --address "
+		     "ADDRESS:PORT adds one."};
+	const struct verb_option options[] = {{NULL}};
+	struct msg_get_hosts request = {0};
+	int code = verb_options(admin, &argc, argv, options, 0, 0);
+
+	return code != 0 ? code : client_list(admin, ADMIN_GET_HOSTS, &request, &listing);
+}
+
+static int
+host_switch(struct admin *admin, int argc, char **argv, bool denied)
+{
+	const struct verb_option options[] = {{NULL}};
+	static const struct row_kind kinds[] = {{ADMIN_ROW_RECEIPT, "receipts"}, {0}};
+	struct msg_host_deny request = {.denied = denied, .dry_run = admin->dry_run};
+	int code = verb_options(admin, &argc, argv, options, 1, 1);
+
+	if (code == 0)
+		code = operand_name(admin, "host", argv[0], request.host);
+	if (code != 0)
+		return code;
+	snprintf(request.reason, sizeof request.reason, "%s", admin->reason);
+	return client_change(admin, ADMIN_HOST_DENY, &request, kinds);
+}
+
+int
+cmd_host_deny(struct admin *admin, int argc, char **argv)
+{
+	return host_switch(admin, argc, argv, true);
+}
+
+int
+cmd_host_allow(struct admin *admin, int argc, char **argv)
+{
+	return host_switch(admin, argc, argv, false);
+}

@@ -1,0 +1,94 @@
+#compdef netbus-admin
+# SPDX-License-Identifier: Apache-2.0
+#
+# Completion of netbus-admin for zsh: install it as _netbus-admin in a directory of $fpath. tests/golden/completion.test holds this
+# file against the program's own table of verbs.
+
+_netbus_admin_globals=(
+	'--json[answer as JSON]'
+	'--quiet[say only what went wrong]'
+	'--no-color[no colours]'
+	'--dry-run[say what would be done, and do nothing]'
+	'--yes[do not ask before something is ended]'
+	'--reason[why; goes into the audit trail]:text:'
+	'--timeout[how long to wait for an answer]:time:'
+	'--root[an instance under another root]:directory:_files -/'
+	'--socket[socket of the daemon]:socket:_files'
+	'--help[what a verb takes]'
+	'--version[version of netbus-admin]'
+)
+
+# Values of one field of a list of the running daemon: _netbus_admin_ask FIELD NOUN list
+_netbus_admin_ask() {
+	local field=$1
+	shift
+	local -a values
+	values=(${(f)"$(netbus-admin --timeout 1s "$@" --json 2>/dev/null | sed -n "s/^ *\"$field\": \"\\{0,1\\}\\([^\",]*\\)\"\\{0,1\\},\\{0,1\\}\$/\\1/p" | sort -u)"})
+	(( $#values )) && compadd -a values
+}
+_netbus_admin_vms() { _netbus_admin_ask vm grant list }
+_netbus_admin_shares() { _netbus_admin_ask share share list }
+_netbus_admin_hosts() { _netbus_admin_ask host host list }
+_netbus_admin_grants() { _netbus_admin_ask id grant list }
+_netbus_admin_leases() { _netbus_admin_ask lease lease list }
+_netbus_admin_attached_vms() { _netbus_admin_ask vm attachment list }
+_netbus_admin_attached_shares() { _netbus_admin_ask share attachment list }
+
+_netbus_admin_verb() {
+	local -a mine
+	case $1 in
+	'share show' | 'share enable' | 'share disable') mine=('1:share:_netbus_admin_shares') ;;
+	'grant') mine=('1:VM:_netbus_admin_vms' '2:share:_netbus_admin_shares' '--mode:mode:(ro rw)' '--host:host:_netbus_admin_hosts' '--ttl:time:') ;;
+	'grant list') mine=('--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts') ;;
+	'revoke') mine=('1:grant:_netbus_admin_grants' '--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts'
+		'--tenant:tenant:' '--lease:lease:_netbus_admin_leases' '--mode:mode:(hard)' '--deadline:time:' '--keep-grants[end leases only]') ;;
+	'lease list') mine=('--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts' '--tenant:tenant:' '--ended[ended ones too]') ;;
+	'lease show') mine=('1:lease:_netbus_admin_leases') ;;
+	'attach') mine=('1:VM:' '2:share@host:' '--as:frontend:(nbd\:)' '--mode:mode:(ro rw)' '--lanes:number:' '--vm-uuid:UUID:') ;;
+	'detach') mine=('1:VM:_netbus_admin_attached_vms' '2:share:_netbus_admin_attached_shares') ;;
+	'attachment list') mine=('--ended[ended ones too]') ;;
+	'policy check' | 'policy test') mine=('*:file:_files') ;;
+	'policy explain') mine=('1:VM:_netbus_admin_vms' '2:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts'
+		'--verb:verb:(list attach discard resize-see handover steal usb-control)' '--mode:mode:(ro rw)' '--at:time:') ;;
+	'host add') mine=('1:host:' '--address:address:') ;;
+	'host deny' | 'host allow') mine=('1:host:_netbus_admin_hosts') ;;
+	'audit tail') mine=('--lines:number:' '--trail:file:_files') ;;
+	'audit show') mine=('1:record:' '--event:event:' '--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts' '--trail:file:_files') ;;
+	'audit verify') mine=('--trail:file:_files' '--checkpoint:file:_files' '--no-checkpoint[the chain only]' '--public:file:_files') ;;
+	'pki init') mine=('--trust-domain:name:' '--dir:directory:_files -/') ;;
+	'pki issue') mine=('1:host:' '--dir:directory:_files -/' '--out:directory:_files -/' '--key-type:type:(ed25519 p256)' '--days:number:') ;;
+	'pki show') mine=('*:file:_files') ;;
+	'status' | 'doctor' | 'share list' | 'session list' | 'policy reload' | 'host list') mine=() ;;
+	esac
+	_arguments -S $_netbus_admin_globals $mine
+}
+
+_netbus-admin() {
+	local curcontext=$curcontext state line
+	local -A verbs=(
+		share 'list show enable disable'
+		grant 'list'
+		lease 'list show'
+		session 'list'
+		attachment 'list'
+		policy 'check test explain reload'
+		host 'add list deny allow'
+		audit 'tail show verify'
+		pki 'init issue show'
+	)
+	_arguments -C -S $_netbus_admin_globals '1:noun:(status doctor share grant revoke lease session attach detach attachment policy host audit pki)' '*::verb:->rest'
+	[[ $state == rest ]] || return
+	local noun=$words[1]
+	if [[ -n $verbs[$noun] ]] && (( CURRENT == 2 )); then
+		compadd ${=verbs[$noun]}
+		[[ $noun == grant ]] && _netbus_admin_vms
+	elif [[ -n $verbs[$noun] && " $verbs[$noun] " == *" $words[2] "* ]]; then
+		shift words
+		(( CURRENT-- ))
+		_netbus_admin_verb "$noun $words[1]"
+	else
+		_netbus_admin_verb $noun
+	fi
+}
+
+_netbus-admin "$@"
