@@ -11,6 +11,7 @@
 #ifndef NETBUS_DAEMON_MONITOR_H
 #define NETBUS_DAEMON_MONITOR_H
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
