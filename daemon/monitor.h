@@ -103,7 +103,8 @@ struct monitor {
 	struct watch on_signal;
 
 	struct child *children;
-	struct child *keys, *broker, *gate;
+	struct child *keys, *broker, *gate; /* NULL before and after */
+	bool has_admin_socket;
 	unsigned sessions, attachments;
 	uint32_t last_id;
 
@@ -114,9 +115,11 @@ struct monitor {
 	bool broker_stopped;
 
 	struct hold *holds;
+	uint64_t lock_base; /* of the lock bytes; another one in each run, so that what an earlier run left behind is seen as such */
 	struct fence *fences;
 	struct timer drain;
-	uint64_t drain_pause_ns, drain_said_ns, drain_since_ns;
+	uint64_t drain_pause_ns, drain_since_ns;
+	bool drain_said;
 	struct memory *memories;
 };
 
@@ -143,7 +146,7 @@ struct child *child_find(const struct monitor *monitor, enum role role, uint32_t
 void children_clear(struct monitor *monitor);
 
 /* ---- monitor_tell.c: channels to children ---- */
-/* `fd` is borrowed; -1 none. A session or attachment that does not read is killed; for the others messages wait in order. */
+/* `fd` is borrowed; -1 none. NULL and the dead hear nothing. A session or attachment that does not read is killed; for the others messages wait in order. */
 void child_tell(struct child *child, uint16_t number, const void *message, int fd);
 /* Whether messages wait: then nothing new is begun that needs this child. */
 bool child_is_behind(const struct child *child);
@@ -174,7 +177,9 @@ void config_complain(const struct faults *faults);
 void monitor_fail(struct monitor *monitor, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* In order: leases end, attachments say goodbye, the loop ends with code 0. */
 void monitor_stop(struct monitor *monitor);
-/* The broker answered, or a child ended while stopping. */
+/* A process that all depend on ended: so do all, unless it ended because we are stopping. */
+void essential_ended(struct child *child, const char *cause);
+/* The broker has ended everything. */
 void stop_go_on(struct monitor *monitor);
 
 /* ---- monitor_session.c ---- */
@@ -205,14 +210,18 @@ int hold_begin(struct monitor *monitor, struct child *session, const struct msg_
 /* -EBUSY when any lane, of whomever, holds the device that `device` is open on. */
 int hold_check_free(int device);
 void hold_session_reaped(struct monitor *monitor, uint32_t session);
-/* Undoes hold_begin() for a session that never got the device. */
-void hold_forget(struct monitor *monitor, uint32_t session);
-bool hold_exists(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN]);
+/* Forgets those whose lock is gone. */
+void holds_look(struct monitor *monitor);
+/* The lane locks of a lease that still stand; of these, in *alive (may be NULL), those whose process is still there. */
+unsigned holds_of(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN], unsigned *alive);
+/* Whether a lock outlives its process: requests that the kernel has not ended yet. */
+bool holds_linger(const struct monitor *monitor);
 void holds_clear(struct monitor *monitor);
 
 /* ---- monitor_fence.c ---- */
 void fence_begin(struct monitor *monitor, const struct msg_fence *order);
-/* Holds ended: answers the fences that waited for them. */
+bool fence_stands(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN]);
+/* Looks whether locks are gone, answers the fences that waited for them, and looks again soon while any is left. */
 void fences_check(struct monitor *monitor);
 void fences_clear(struct monitor *monitor);
 

@@ -256,7 +256,7 @@ child_new(struct monitor *monitor, enum role role, int channel)
 	child->id = fresh_id(monitor);
 	child->pidfd = -1;
 	child->pending_end = &child->pending;
-	child->channel = (struct channel){.fd = channel, .self = ROLE_MONITOR, .peer = role, .state = CH_NEW};
+	child->channel = (struct channel){.fd = channel, .self = ROLE_MONITOR, .peer = role, .state = CH_NEW, .id = child->id};
 	child->next = monitor->children;
 	if (child->next)
 		child->next->prev = child;

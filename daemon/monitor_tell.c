@@ -5,8 +5,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -34,7 +36,7 @@ pending_free(struct pending *pending)
 bool
 child_is_behind(const struct child *child)
 {
-	return child->pending != NULL;
+	return child == NULL || child->pending != NULL;
 }
 
 static void
@@ -84,7 +86,7 @@ child_tell(struct child *child, uint16_t number, const void *message, int fd)
 {
 	int code;
 
-	if (child->channel.fd < 0 || child->cause[0])
+	if (child == NULL || child->channel.fd < 0 || child->cause[0])
 		return;
 	code = send_or_queue(child, number, message, fd);
 	if (code == -EAGAIN)
@@ -115,6 +117,13 @@ send_pending(struct child *child)
 	wait_for_room(child);
 }
 
+/* A child without its channel has no business here. One that is ending anyway does not notice, and keeps the exit code that it chose. */
+static void
+end_quietly(const struct child *child)
+{
+	syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+}
+
 static void
 on_message_ready(struct watch *watch, uint32_t events)
 {
@@ -128,11 +137,10 @@ on_message_ready(struct watch *watch, uint32_t events)
 		monitor_take(child, &message);
 	if (got == -EAGAIN || child->channel.fd < 0)
 		return;
-	/* Closed, or not of the table. A child without its channel has no business here; if it is ending anyway, this changes nothing. */
 	if (got < 0)
 		child_kill(child, "it sent what it may not send");
 	else
-		syscall_kill_quietly(child);
+		end_quietly(child);
 	child_close_channel(child);
 }
 

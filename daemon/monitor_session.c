@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A process for each accepted connection. It is introduced to the broker and to netbus-keys by number, so that what one says of it counts for
+ * this process and no other.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/monitor.h"
+#include "wire/limits.h"
+
+int
+introduction_open(struct introduction *introduction, struct error *error)
+{
+	int code = packet_pair(introduction->broker);
+
+	if (code < 0)
+		return error_errno(error, code, "cannot make a channel");
+	code = packet_pair(introduction->keys);
+	if (code < 0) {
+		close(introduction->broker[0]);
+		close(introduction->broker[1]);
+		return error_errno(error, code, "cannot make a channel");
+	}
+	return 0;
+}
+
+void
+introduction_close(struct introduction *introduction)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		close(introduction->broker[i]);
+		close(introduction->keys[i]);
+	}
+}
+
+/* The broker first: what netbus-keys proves of a process is said of one that the broker knows. */
+void
+introduction_send(
+    const struct introduction *introduction, struct child *child, enum peer_kind kind, const char *source, const char *expect_host)
+{
+	struct msg_peer_new to_broker = {.id = child->id, .kind = (uint8_t)kind, .attachment = child->attachment};
+	struct msg_keys_peer to_keys = {.id = child->id, .kind = (uint8_t)kind};
+
+	snprintf(to_broker.source, sizeof to_broker.source, "%s", source);
+	snprintf(to_keys.expect_host, sizeof to_keys.expect_host, "%s", expect_host);
+	child_tell(child->monitor->broker, MSG_PEER_NEW, &to_broker, introduction->broker[0]);
+	child_tell(child->monitor->keys, MSG_KEYS_PEER, &to_keys, introduction->keys[0]);
+}
+
+static void
+settle(struct monitor *monitor, const char *source, bool proved)
+{
+	struct msg_gate_settled settled = {.proved = proved};
+
+	snprintf(settled.source, sizeof settled.source, "%s", source);
+	child_tell(monitor->gate, MSG_GATE_SETTLED, &settled, -1);
+}
+
+static int
+begin(struct monitor *monitor, const char *source, int socket, struct error *error)
+{
+	struct introduction introduction;
+	struct child *session;
+	int code;
+
+	if (monitor->phase != PHASE_RUNNING)
+		return error_set(error, -ESHUTDOWN, "netbusd is stopping");
+	if (monitor->sessions >= LIMIT_SESSIONS)
+		return error_set(error, -EAGAIN, "there are %u connections already, which is the limit", monitor->sessions);
+	if (child_is_behind(monitor->broker) || child_is_behind(monitor->keys))
+		return error_set(error, -EAGAIN, "netbus-broker or netbus-keys does not keep up");
+	code = introduction_open(&introduction, error);
+	if (code < 0)
+		return code;
+	session = child_start(monitor,
+	    &(struct child_plan){.role = ROLE_SESSION, .fds = {introduction.broker[1], introduction.keys[1], socket}, .fd_count = 3}, error);
+	if (session) {
+		snprintf(session->source, sizeof session->source, "%s", source);
+		monitor->sessions++;
+		introduction_send(&introduction, session, PEER_SESSION, source, "");
+	}
+	introduction_close(&introduction);
+	return session ? 0 : error->code;
+}
+
+void
+session_accepted(struct monitor *monitor, const char *source, int socket)
+{
+	struct error error = {0};
+
+	if (begin(monitor, source, socket, &error) < 0) {
+		log_warning("a connection from %s is closed: %s", source, error.text);
+		settle(monitor, source, false);
+	}
+	close(socket);
+}
+
+void
+session_proved(struct monitor *monitor, uint32_t id)
+{
+	struct child *session = child_find(monitor, ROLE_SESSION, id);
+
+	if (session == NULL || session->proved)
+		return;
+	session->proved = true;
+	settle(monitor, session->source, true);
+}
+
+void
+session_drop(struct monitor *monitor, const struct msg_drop *drop)
+{
+	struct child *child = child_find(monitor, ROLE_SESSION, drop->id);
+
+	if (child == NULL)
+		child = child_find(monitor, ROLE_ATTACH, drop->id);
+	if (child)
+		child_kill(child, "%s", drop->cause);
+}
+
+void
+session_ended(struct child *session, bool clean, const char *cause)
+{
+	struct monitor *monitor = session->monitor;
+	struct msg_peer_gone gone = {.id = session->id, .clean = clean};
+
+	monitor->sessions--;
+	snprintf(gone.cause, sizeof gone.cause, "%s", cause);
+	child_tell(monitor->broker, MSG_PEER_GONE, &gone, -1);
+	if (!session->proved)
+		settle(monitor, session->source, false);
+	hold_session_reaped(monitor, session->id);
+	fences_check(monitor);
+}

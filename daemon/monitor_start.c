@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The order of the start: keys, then the broker (which needs them to seal its trail), then the gate, which lets peers in. Each step begins
+ * when the step before it said that it is done.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/monitor.h"
+
+/* ---- keys ---- */
+
+static int
+open_key_file(const struct monitor *monitor, const char *name, bool is_secret, int *fd, struct error *error)
+{
+	AUTO_CLOSE int file = -1;
+	char path[PATH_MAX];
+	struct stat status;
+	int code = path_print(path, sizeof path, "%s/%s", monitor->config->pki_directory, name);
+
+	if (code < 0)
+		return error_errno(error, code, "%s", monitor->config->pki_directory);
+	file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (file < 0 || fstat(file, &status) < 0)
+		return error_errno(error, -errno, "cannot read %s (netbus-admin pki issue makes it)", path);
+	if (!S_ISREG(status.st_mode))
+		return error_set(error, -EINVAL, "%s is no regular file", path);
+	if (is_secret && (status.st_mode & 077))
+		return error_set(error, -EPERM, "%s can be read by others than its owner; do: chmod 600 %s, and consider the key known", path, path);
+	*fd = take_fd(&file);
+	return 0;
+}
+
+int
+keys_send_files(struct monitor *monitor, struct error *error)
+{
+	static const struct {
+		enum key_file_kind kind;
+		const char *name;
+		bool is_secret;
+	} files[] = {
+	    {KEY_FILE_CERTIFICATE, "host.pem", false},
+	    {KEY_FILE_KEY, "host.key", true},
+	    {KEY_FILE_CA, "ca.pem", false},
+	    {KEY_FILE_SEAL, "seal.key", true},
+	};
+	int fds[] = {-1, -1, -1, -1}, code = 0;
+	struct msg_keys_commit commit = {0};
+
+	_Static_assert(ARRAY_LENGTH(fds) == ARRAY_LENGTH(files), "a descriptor for each file");
+	for (size_t i = 0; i < ARRAY_LENGTH(files) && code == 0; i++)
+		code = open_key_file(monitor, files[i].name, files[i].is_secret, &fds[i], error);
+	for (size_t i = 0; i < ARRAY_LENGTH(files) && code == 0; i++)
+		child_tell(monitor->keys, MSG_KEY_FILE, &(struct msg_key_file){.kind = (uint8_t)files[i].kind}, fds[i]);
+	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	if (code < 0)
+		return code;
+	snprintf(commit.host, sizeof commit.host, "%s", monitor->config->host.text);
+	child_tell(monitor->keys, MSG_KEYS_COMMIT, &commit, -1);
+	return 0;
+}
+
+static void
+tell_identity(struct monitor *monitor)
+{
+	const struct msg_keys_ready *from = &monitor->identity;
+	struct msg_identity_is identity = {.not_after_us = from->not_after_us};
+
+	memcpy(identity.host, from->host, sizeof identity.host);
+	memcpy(identity.trust_domain, from->trust_domain, sizeof identity.trust_domain);
+	memcpy(identity.fingerprint, from->fingerprint, sizeof identity.fingerprint);
+	child_tell(monitor->broker, MSG_IDENTITY_IS, &identity, -1);
+}
+
+/* ---- broker ---- */
+
+static int
+introduce_keys_and_broker(struct monitor *monitor, struct error *error)
+{
+	int ends[2], code = packet_pair(ends);
+
+	if (code < 0)
+		return error_errno(error, code, "cannot make a channel");
+	child_tell(monitor->broker, MSG_PEER_NEW, &(struct msg_peer_new){.id = monitor->keys->id, .kind = PEER_KEYS}, ends[0]);
+	child_tell(monitor->keys, MSG_KEYS_BROKER, &(struct msg_keys_broker){0}, ends[1]);
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+/* Whoever reaches the socket may connect: the broker asks the kernel who it is, and decides by the configuration. */
+static int
+open_admin_socket(struct monitor *monitor, struct error *error)
+{
+	AUTO_CLOSE int listener = -1;
+	int code = unix_listen(monitor->config->admin_socket, 0666, NULL, &listener, error);
+
+	if (code < 0)
+		return code;
+	monitor->has_admin_socket = true;
+	child_tell(monitor->broker, MSG_ADMIN_SOCKET, &(struct msg_admin_socket){0}, listener);
+	return 0;
+}
+
+static int
+start_broker(struct monitor *monitor, struct error *error)
+{
+	struct child_plan plan = {.role = ROLE_BROKER, .arguments = {"--config", monitor->config_path, "--root", monitor->root}};
+	int code;
+
+	monitor->phase = PHASE_BROKER;
+	monitor->broker = child_start(monitor, &plan, error);
+	if (monitor->broker == NULL)
+		return error->code;
+	code = introduce_keys_and_broker(monitor, error);
+	if (code < 0)
+		return code;
+	tell_identity(monitor);
+	return open_admin_socket(monitor, error);
+}
+
+void
+start_on_keys_ready(struct monitor *monitor, const struct msg_keys_ready *ready)
+{
+	struct error error = {0};
+
+	if (!ready->ok && monitor->phase == PHASE_KEYS) {
+		monitor_fail(monitor, "the keys cannot be used: %s", ready->text);
+		return;
+	}
+	if (!ready->ok) {
+		log_error("the keys and certificates in use stay in use: %s", ready->text);
+		return;
+	}
+	monitor->identity = *ready;
+	if (monitor->phase == PHASE_KEYS && start_broker(monitor, &error) < 0)
+		monitor_fail(monitor, "%s", error.text);
+	else if (monitor->phase == PHASE_RUNNING)
+		tell_identity(monitor);
+}
+
+/* ---- gate ---- */
+
+static void
+be_ready(struct monitor *monitor)
+{
+	monitor->phase = PHASE_RUNNING;
+	log_info("ready, listening on %s", monitor->listening[0] ? monitor->listening : "nothing: this host only attaches");
+	supervisor_notify("READY=1");
+}
+
+void
+start_on_broker_ready(struct monitor *monitor)
+{
+	struct error error = {0};
+
+	if (monitor->phase != PHASE_BROKER)
+		return;
+	monitor->phase = PHASE_GATE;
+	monitor->gate = child_start(monitor, &(struct child_plan){.role = ROLE_GATE}, &error);
+	if (monitor->gate == NULL) {
+		monitor_fail(monitor, "%s", error.text);
+		return;
+	}
+	for (size_t i = 0; i < monitor->config->listen_count; i++) {
+		struct msg_gate_listen listen = {0};
+
+		snprintf(listen.address, sizeof listen.address, "%s", monitor->config->listen[i]);
+		child_tell(monitor->gate, MSG_GATE_LISTEN, &listen, -1);
+		monitor->listens_pending++;
+	}
+	if (monitor->listens_pending == 0)
+		be_ready(monitor);
+}
+
+void
+start_on_listening(struct monitor *monitor, const struct msg_gate_listening *listening)
+{
+	size_t used = strlen(monitor->listening);
+	struct msg_listening told = {0};
+
+	if (monitor->phase != PHASE_GATE)
+		return;
+	if (!listening->ok) {
+		monitor_fail(monitor, "%s", listening->text);
+		return;
+	}
+	snprintf(monitor->listening + used, sizeof monitor->listening - used, "%s%s", used ? ", " : "", listening->address);
+	snprintf(told.address, sizeof told.address, "%s", listening->address);
+	child_tell(monitor->broker, MSG_LISTENING, &told, -1);
+	if (--monitor->listens_pending == 0)
+		be_ready(monitor);
+}
+
+/* ---- the first step ---- */
+
+int
+monitor_start(struct monitor *monitor, struct error *error)
+{
+	int code = programs_find(monitor, error);
+
+	if (code == 0)
+		code = directories_prepare(monitor, error);
+	if (code < 0)
+		return code;
+	monitor->phase = PHASE_KEYS;
+	monitor->keys = child_start(monitor, &(struct child_plan){.role = ROLE_KEYS}, error);
+	return monitor->keys ? keys_send_files(monitor, error) : error->code;
+}

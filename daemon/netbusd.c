@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * netbusd: arguments, configuration, signals, and the loop. What it does is daemon/monitor.h.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/monitor.h"
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] = "usage: netbusd [--config FILE] [--root DIRECTORY]\n"
+			    "       netbusd --help | --version\n";
+static const char summary[] =
+    "Exports devices of this host, and attaches devices of other hosts, over mutually authenticated TLS.\n"
+    "\n"
+    "  --config FILE       instead of /etc/netbus/netbusd.yaml\n"
+    "  --root DIRECTORY    everything below DIRECTORY: DIRECTORY/etc/netbus, DIRECTORY/run/netbus, ...\n"
+    "\n"
+    "It runs in the foreground and logs to standard error. SIGHUP reloads, SIGTERM stops. See netbusd(8).\n";
+
+struct paths {
+	char config[PATH_MAX], root[PATH_MAX];
+};
+
+static struct monitor monitor = {.lock_fd = -1};
+
+/* ---- arguments ---- */
+
+static int
+refuse_arguments(const char *what, const char *argument)
+{
+	fprintf(stderr, "netbusd: %s%s\n%s", what, argument, usage);
+	return EXIT_USAGE;
+}
+
+static int
+absolute(const char *path, char *out, size_t room)
+{
+	AUTO_FREE char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+
+	if (path[0] != '/' && here == NULL)
+		return -errno;
+	return path_print(out, room, "%s%s%s", here ? here : "", here ? "/" : "", path);
+}
+
+/* -1 to go on, or an exit code. */
+static int
+take_arguments(int argc, char **argv, struct paths *paths)
+{
+	const char *config = NULL, *root = NULL;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			printf("%s\n%s", usage, summary);
+			return 0;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("netbusd %s\n", NETBUS_VERSION);
+			return 0;
+		}
+		if (strcmp(argv[i], "--config") != 0 && strcmp(argv[i], "--root") != 0)
+			return refuse_arguments("unknown argument ", argv[i]);
+		if (i + 1 == argc || argv[i + 1][0] == '\0')
+			return refuse_arguments("a value is missing after ", argv[i]);
+		*(strcmp(argv[i], "--config") == 0 ? &config : &root) = argv[i + 1];
+		i++;
+	}
+	if (absolute(root ? root : "/", paths->root, sizeof paths->root) < 0)
+		return refuse_arguments("no usable directory: ", root);
+	if (config ? absolute(config, paths->config, sizeof paths->config) : config_default_path(paths->root, paths->config, sizeof paths->config))
+		return refuse_arguments("no usable path: ", config ? config : root);
+	return -1;
+}
+
+/* ---- signals ---- */
+
+static void
+on_signal(struct watch *watch, uint32_t events)
+{
+	int number;
+
+	(void)events;
+	while ((number = loop_signal_read(watch)) != 0) {
+		if (number == SIGHUP)
+			monitor_reload(&monitor);
+		else
+			monitor_stop(&monitor);
+	}
+}
+
+/* ---- start and end ---- */
+
+/* A connection is a process and, here, some descriptors. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int
+load_config(void)
+{
+	struct faults faults;
+
+	faults_init(&faults);
+	monitor.config = config_load(monitor.config_path, monitor.root, &faults);
+	config_complain(&faults);
+	faults_clear(&faults);
+	return monitor.config ? 0 : -EINVAL;
+}
+
+static int
+start(struct error *error)
+{
+	static const int signals[] = {SIGHUP, SIGTERM, SIGINT, 0};
+	int code;
+
+	monitor.loop = loop_new(error);
+	if (monitor.loop == NULL)
+		return error->code;
+	code = loop_signals(monitor.loop, &monitor.on_signal, signals, on_signal, error);
+	if (code < 0)
+		return code;
+	/* Inherited by every process of ours; nothing that any of them executes gains rights. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_errno(error, -errno, "cannot give up gaining privileges");
+	raise_descriptor_limit();
+	return monitor_start(&monitor, error);
+}
+
+static void
+clean_up(void)
+{
+	timer_stop(&monitor.stop_late);
+	fences_clear(&monitor);
+	children_clear(&monitor);
+	holds_clear(&monitor);
+	if (monitor.has_admin_socket)
+		unlink(monitor.config->admin_socket);
+	config_free(TAKE(monitor.config));
+	memory_forget_unconfigured(&monitor);
+	if (monitor.loop && monitor.on_signal.loop) {
+		int fd = monitor.on_signal.fd;
+
+		watch_stop(&monitor.on_signal);
+		close(fd);
+	}
+	if (monitor.loop)
+		loop_free(monitor.loop);
+	if (monitor.lock_fd >= 0)
+		close(monitor.lock_fd);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct paths paths;
+	struct error error = {0};
+	int code = take_arguments(argc, argv, &paths);
+
+	if (code >= 0)
+		return code;
+	log_open("netbusd", LOG_INFO_);
+	monitor.config_path = paths.config;
+	monitor.root = paths.root;
+	if (load_config() < 0) {
+		log_error("not started: the configuration has faults");
+		return 1;
+	}
+	code = start(&error);
+	if (code < 0)
+		log_error("not started: %s", error.text);
+	else
+		code = loop_run(monitor.loop);
+	clean_up();
+	return code == 0 ? 0 : 1;
+}
