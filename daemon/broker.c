@@ -140,6 +140,8 @@ stop(void)
 
 /* ---- messages ---- */
 
+static void take_monitor_messages(void);
+
 static void
 on_keys(struct watch *watch, uint32_t events)
 {
@@ -148,6 +150,7 @@ on_keys(struct watch *watch, uint32_t events)
 
 	(void)watch, (void)events;
 	while ((got = channel_recv(&broker.keys, &message)) > 0) {
+		take_monitor_messages(); /* it introduced the process before netbus-keys heard of it */
 		if (message.number == MSG_PROVED)
 			process_proved(&broker, &message.body.proved);
 		else if (message.number == MSG_SEALED)
@@ -233,16 +236,29 @@ take_monitor_message(struct channel_message *message)
 }
 
 static void
-on_monitor(struct watch *watch, uint32_t events)
+take_monitor_messages(void)
 {
 	struct channel_message message;
 	int got;
 
-	(void)watch, (void)events;
 	while ((got = channel_recv(&broker.monitor, &message)) > 0)
 		take_monitor_message(&message);
 	if (got != -EAGAIN)
 		loop_quit(broker.loop, broker.stopped ? 0 : 1);
+}
+
+static void
+on_monitor(struct watch *watch, uint32_t events)
+{
+	(void)watch, (void)events;
+	take_monitor_messages();
+}
+
+void
+broker_catch_up(struct broker *self)
+{
+	if (self->keys.fd >= 0)
+		on_keys(&self->on_keys, EPOLLIN);
 }
 
 /* ---- start ---- */

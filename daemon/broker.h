@@ -151,6 +151,8 @@ struct broker {
 void broker_tell_monitor(struct broker *broker, uint16_t number, const void *message);
 /* What cannot go on: logs, and the process ends, and with it all of netbusd's. */
 void broker_fail(struct broker *broker, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Hears what the monitor and netbus-keys have said so far. */
+void broker_catch_up(struct broker *broker);
 /* Something ended while stopping: perhaps it was the last. */
 void broker_stop_go_on(struct broker *broker);
 /* One transaction that only carries a record. 0 and *seq (may be NULL), or an error that was logged. */

@@ -91,22 +91,35 @@ take_message(struct process *process, const struct channel_message *message)
 	}
 }
 
+/* Its next message. 1, or 0 when there is none or the channel is over. */
+static int
+take_next(struct process *process)
+{
+	struct channel_message message;
+	int got = process->channel.fd < 0 ? -EAGAIN : channel_recv(&process->channel, &message);
+
+	if (got > 0)
+		take_message(process, &message);
+	else if (got == -EPROTO)
+		process_drop(process, "it told the broker what it may not say");
+	else if (got != -EAGAIN)
+		close_channel(process);
+	return got > 0;
+}
+
+/* One message for each time that the loop says so: what netbus-keys proved of the process before it said this one must count first, and that
+ * is certain only for what was there before netbus-keys is heard. */
 static void
 on_message(struct watch *watch, uint32_t events)
 {
 	struct process *process = CONTAINER_OF(watch, struct process, on_message);
-	struct channel_message message;
-	int got = -EAGAIN;
+	struct broker *broker = process->broker;
+	uint32_t id = process->id;
 
 	(void)events;
-	while (process->channel.fd >= 0 && (got = channel_recv(&process->channel, &message)) > 0)
-		take_message(process, &message);
-	if (process->channel.fd < 0 || got == -EAGAIN)
-		return;
-	if (got == -EPROTO)
-		process_drop(process, "it told the broker what it may not say");
-	else
-		close_channel(process);
+	broker_catch_up(broker);
+	if (process_find(broker, id) == process) /* else it is gone, as was just heard */
+		take_next(process);
 }
 
 /* ---- coming and going ---- */
@@ -147,8 +160,8 @@ process_gone(struct broker *broker, const struct msg_peer_gone *gone)
 	if (process == NULL)
 		return;
 	/* What it said before it ended still counts. */
-	if (process->channel.fd >= 0)
-		on_message(&process->on_message, EPOLLIN);
+	while (take_next(process))
+		continue;
 	close_channel(process);
 	if (process->is_attach)
 		guest_process_gone(process, gone->cause);
