@@ -45,12 +45,12 @@ static const struct verb verbs[] = {
 	{"host", "deny", cmd_host_deny, "HOST", "end its leases and refuse it from now on"},
 	{"host", "allow", cmd_host_allow, "HOST", "take a denial back"},
 
-	{"audit", "tail", cmd_audit_tail, "[--lines N] [--trail FILE]", "the last records of the audit trail"},
+	{"audit", "tail", cmd_audit_tail, "[--lines N] [--follow] [--trail FILE]", "the last records of the audit trail"},
 	{"audit", "show", cmd_audit_show, "SEQ | [--event NAME] [--vm VM] [--share SHARE] [--host HOST] [--trail FILE]", "records of the audit trail"},
 	{"audit", "verify", cmd_audit_verify, "[--trail FILE] [--checkpoint FILE | --no-checkpoint] [--public FILE]", "has anybody changed the trail? offline"},
 
 	{"pki", "init", cmd_pki_init, "--trust-domain NAME --dir DIRECTORY", "make a certificate authority"},
-	{"pki", "issue", cmd_pki_issue, "HOST --dir DIRECTORY --out DIRECTORY [--key-type ed25519|p256] [--days N]", "make a host's key and certificate"},
+	{"pki", "issue", cmd_pki_issue, "HOST --dir DIRECTORY --out DIRECTORY [--key-type ed25519|p256] [--days N] [--force]", "make a host's key and certificate"},
 	{"pki", "show", cmd_pki_show, "FILE...", "what a certificate says"},
 
 	{NULL, NULL, NULL, NULL, NULL},

@@ -198,7 +198,7 @@ int
 pki_issue(const struct pki_ca *ca, const struct name *host, enum pki_key_type type, unsigned days,
     int64_t now_us, struct pki_pair *pair, struct error *error)
 {
-	char uri[PKI_TRUST_DOMAIN_MAX + NAME_LEN_MAX + 32];
+	char uri[sizeof "URI:" PKI_SPIFFE_SCHEME PKI_SPIFFE_FOLDER + sizeof ca->trust_domain + sizeof host->text];
 	const struct pki_extension extensions[] = {{NID_basic_constraints, "critical,CA:FALSE"},
 	    {NID_key_usage, "critical,digitalSignature"},
 	    {NID_ext_key_usage, "serverAuth,clientAuth"}, {NID_subject_alt_name, uri},

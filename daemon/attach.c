@@ -164,6 +164,7 @@ prepare(struct error *error)
 	for (unsigned i = 0; i < LIMIT_LANES; i++) {
 		attach.lanes[i].attach = &attach;
 		attach.lanes[i].number = (uint8_t)i;
+		attach.lanes[i].fd = -1;
 	}
 	code = custody_open(&attach.custody, FD_KEYS, ROLE_ATTACH);
 	if (code < 0)

@@ -15,17 +15,18 @@
 #include "frontend/nbd.h"
 #include "wire/limits.h"
 
-/*  IDLE -> WANTED (asked the monitor for a socket) -> HANDSHAKE (TLS) -> OPENING (HELLO, ATTACH or JOIN) -> UP -> LEAVING -> IDLE
+/*  IDLE -> WANTED (asked the monitor for a socket) -> QUEUED (netbus-keys helps one handshake at a time) -> HANDSHAKE (TLS) -> OPENING (HELLO, ATTACH or JOIN) -> UP -> LEAVING -> IDLE
  *  Any of them falls back to IDLE when the lane fails. */
-enum lane_state { LANE_IDLE, LANE_WANTED, LANE_HANDSHAKE, LANE_OPENING, LANE_UP, LANE_LEAVING };
+enum lane_state { LANE_IDLE, LANE_WANTED, LANE_QUEUED, LANE_HANDSHAKE, LANE_OPENING, LANE_UP, LANE_LEAVING };
 
 struct attach_lane {
 	struct attach *attach;
 	uint8_t number;
 	enum lane_state state;
+	int fd;                    /* QUEUED: the connected socket; else -1 */
 	struct tls *tls;           /* HANDSHAKE */
 	struct watch on_socket;
-	struct timer deadline;     /* WANTED and HANDSHAKE */
+	struct timer deadline;     /* WANTED, QUEUED and HANDSHAKE */
 	struct remote *remote;     /* OPENING, UP, LEAVING */
 	struct nbd_client *client; /* lanes above 0: whose lane this is */
 };

@@ -22,10 +22,14 @@ lane_close(struct attach_lane *lane)
 	watch_stop(&lane->on_socket);
 	timer_stop(&lane->deadline);
 	tls_free(TAKE(lane->tls));
+	if (lane->fd >= 0)
+		close(take_fd(&lane->fd));
 	if (lane->remote)
 		remote_free(TAKE(lane->remote));
 	lane->state = LANE_IDLE;
 }
+
+static void begin_next_handshake(struct attach *attach);
 
 void
 lane_failed(struct attach_lane *lane, uint16_t reason, uint64_t record, const char *text)
@@ -38,6 +42,7 @@ lane_failed(struct attach_lane *lane, uint16_t reason, uint64_t record, const ch
 		log_notice("lane %u is gone: %s (%s)", lane->number, reason_name(reason), text);
 	guest_lane_gone(lane);
 	lane_close(lane);
+	begin_next_handshake(lane->attach);
 }
 
 /* ---- events of the lane's connection ---- */
@@ -119,6 +124,7 @@ on_handshake(struct watch *watch, uint32_t events)
 		open_lease(lane);
 	else
 		join_lease(lane);
+	begin_next_handshake(lane->attach);
 }
 
 static void
@@ -143,15 +149,12 @@ lane_want(struct attach_lane *lane)
 		attach_over(attach, REASON_SESSION_LOST, 0, "the monitor does not answer");
 }
 
-void
-lane_socket(struct attach_lane *lane, int fd)
+static void
+begin_handshake(struct attach_lane *lane)
 {
 	struct error error = {0};
+	int fd = take_fd(&lane->fd);
 
-	if (lane->state != LANE_WANTED) { /* left meanwhile */
-		close(fd);
-		return;
-	}
 	lane->tls = tls_new(TLS_CLIENT, fd, &lane->attach->custody, &error);
 	if (lane->tls == NULL) {
 		lane_failed(lane, REASON_TLS_FAILED, 0, error.text);
@@ -161,6 +164,34 @@ lane_socket(struct attach_lane *lane, int fd)
 	timer_start(lane->attach->loop, &lane->deadline, LIMIT_HANDSHAKE_MS * NS_PER_MS, on_deadline);
 	if (watch_start(lane->attach->loop, &lane->on_socket, fd, EPOLLOUT, on_handshake) < 0)
 		lane_failed(lane, REASON_TLS_FAILED, 0, "cannot watch the connection");
+}
+
+/* One at a time: netbus-keys and we speak of one handshake only. */
+static void
+begin_next_handshake(struct attach *attach)
+{
+	struct attach_lane *next = NULL;
+
+	for (unsigned i = LIMIT_LANES; i-- > 0;) {
+		if (attach->lanes[i].state == LANE_HANDSHAKE)
+			return;
+		if (attach->lanes[i].state == LANE_QUEUED)
+			next = &attach->lanes[i];
+	}
+	if (next && !attach->over)
+		begin_handshake(next);
+}
+
+void
+lane_socket(struct attach_lane *lane, int fd)
+{
+	if (lane->state != LANE_WANTED) { /* left meanwhile */
+		close(fd);
+		return;
+	}
+	lane->fd = fd;
+	lane->state = LANE_QUEUED;
+	begin_next_handshake(lane->attach);
 }
 
 void
@@ -175,6 +206,7 @@ lane_leave(struct attach_lane *lane)
 		remote_detach(lane->remote, lane->number == 0);
 		return;
 	case LANE_WANTED:
+	case LANE_QUEUED:
 	case LANE_HANDSHAKE:
 	case LANE_OPENING:
 		lane_failed(lane, REASON_DETACHED, 0, "detached before it was up");
