@@ -234,8 +234,8 @@ void attach_connect_failed(struct monitor *monitor, const struct msg_gate_connec
 void attach_ended(struct child *attach, bool clean, const char *cause);
 
 /* ---- monitor_socket.c: listening unix sockets ---- */
-/* Replaces a socket that nobody listens on, refuses one that is in use (-EADDRINUSE) and what is no socket. `group` NULL: stays ours. */
-int unix_listen(const char *path, mode_t mode, const char *group, int *fd, struct error *error);
+/* `type`: SOCK_STREAM or SOCK_SEQPACKET. Replaces a socket that nobody listens on, refuses one that is in use (-EADDRINUSE) and what is no socket. `group` NULL: stays ours. */
+int unix_listen(const char *path, int type, mode_t mode, const char *group, int *fd, struct error *error);
 
 /* ---- monitor_notify.c ---- */
 /* sd_notify(3) without its library; nothing happens when no supervisor asked for it. */

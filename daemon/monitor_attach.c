@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -64,7 +65,7 @@ begin(struct monitor *monitor, const struct msg_attach_start *order, struct erro
 		return error_set(error, -EAGAIN, "this host has %u attachments already, which is the limit", monitor->attachments);
 	code = socket_path_of(monitor, order->frontend, &path, error);
 	if (code == 0)
-		code = unix_listen(path, 0660, monitor->config->attach_group, &listener, error);
+		code = unix_listen(path, SOCK_STREAM, 0660, monitor->config->attach_group, &listener, error);
 	if (code < 0)
 		return code;
 	code = introduction_open(&introduction, error);

@@ -17,7 +17,7 @@ enum { BACKLOG = 128 };
 
 /* A socket that nobody listens on is left from a run that ended without order. */
 static int
-clear_place(const char *path, const struct sockaddr_un *address, struct error *error)
+clear_place(const char *path, int type, const struct sockaddr_un *address, struct error *error)
 {
 	AUTO_CLOSE int probe = -1;
 	struct stat status;
@@ -26,7 +26,7 @@ clear_place(const char *path, const struct sockaddr_un *address, struct error *e
 		return errno == ENOENT ? 0 : error_errno(error, -errno, "cannot look at %s", path);
 	if (!S_ISSOCK(status.st_mode))
 		return error_set(error, -EEXIST, "%s is there already and is no socket; take it away", path);
-	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	probe = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (probe < 0)
 		return error_errno(error, -errno, "cannot make a socket");
 	if (connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN)
@@ -55,7 +55,7 @@ give_to(const char *path, mode_t mode, const char *group, struct error *error)
 }
 
 int
-unix_listen(const char *path, mode_t mode, const char *group, int *fd, struct error *error)
+unix_listen(const char *path, int type, mode_t mode, const char *group, int *fd, struct error *error)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	AUTO_CLOSE int listener = -1;
@@ -65,10 +65,10 @@ unix_listen(const char *path, mode_t mode, const char *group, int *fd, struct er
 	if (strlen(path) >= sizeof address.sun_path)
 		return error_set(error, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes", path, sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	code = clear_place(path, &address, error);
+	code = clear_place(path, type, &address, error);
 	if (code < 0)
 		return code;
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	listener = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener < 0)
 		return error_errno(error, -errno, "cannot make a socket");
 	mask = umask(0177); /* nobody connects before it has its group and mode */

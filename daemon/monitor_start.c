@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -102,7 +103,7 @@ static int
 open_admin_socket(struct monitor *monitor, struct error *error)
 {
 	AUTO_CLOSE int listener = -1;
-	int code = unix_listen(monitor->config->admin_socket, 0666, NULL, &listener, error);
+	int code = unix_listen(monitor->config->admin_socket, SOCK_SEQPACKET, 0666, NULL, &listener, error);
 
 	if (code < 0)
 		return code;
