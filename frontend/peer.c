@@ -51,12 +51,18 @@ on_farewell_late(struct timer *timer)
 
 static void on_turn_end(struct defer *defer);
 
+void
+peer_flush_soon(struct peer *peer)
+{
+	defer_start(peer->loop, &peer->turn_end, on_turn_end);
+}
+
 static void
 say_farewell(struct peer *peer)
 {
 	peer->state = PEER_FAREWELL;
 	timer_start(peer->loop, &peer->deadline, FAREWELL_MS * NS_PER_MS, on_farewell_late);
-	defer_start(peer->loop, &peer->turn_end, on_turn_end);
+	peer_flush_soon(peer);
 }
 
 static void
@@ -98,7 +104,7 @@ send_control(struct peer *peer, const void *message, uint8_t type)
 {
 	if (lane_send_control(&peer->lane, message, type) < 0)
 		peer_break(peer, REASON_PROTOCOL_ERROR, "it does not read what it is told");
-	defer_start(peer->loop, &peer->turn_end, on_turn_end);
+	peer_flush_soon(peer);
 }
 
 static void
@@ -334,7 +340,7 @@ read_frames(struct peer *peer)
 	else if (got == 1 && is_reading(peer)) /* what is decrypted already makes no descriptor ready */
 		timer_start(peer->loop, &peer->again, 0, on_again);
 	if (peer->state != PEER_OVER)
-		defer_start(peer->loop, &peer->turn_end, on_turn_end);
+		peer_flush_soon(peer);
 }
 
 static void
@@ -351,7 +357,7 @@ on_stream_ready(struct watch *watch, uint32_t events)
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR) && is_reading(peer))
 		read_frames(peer);
 	else
-		defer_start(peer->loop, &peer->turn_end, on_turn_end);
+		peer_flush_soon(peer);
 }
 
 /* Everything that this turn had to say leaves together. */

@@ -85,6 +85,8 @@ answer(struct peer *peer, uint64_t id, int status, const uint8_t *payload, uint3
 		reply.length = length;
 	if (lane_send(&peer->lane, &reply, payload) < 0)
 		peer_break(peer, REASON_PROTOCOL_ERROR, "it does not read its answers");
+	else
+		peer_flush_soon(peer);
 }
 
 static void

@@ -55,6 +55,8 @@ struct peer {
 
 /* The lane is over for this reason: no submission from now on; on_over follows when nothing is in flight any more. */
 void peer_break(struct peer *peer, enum reason reason, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Something was said: it leaves at the end of this turn, together with what else was. */
+void peer_flush_soon(struct peer *peer);
 /* A request ended: perhaps that was what an ending lane waited for. */
 void peer_settle(struct peer *peer);
 
