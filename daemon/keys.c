@@ -91,8 +91,7 @@ on_broker(struct watch *watch, uint32_t events)
 		return;
 	if (got > 0 && message.number == MSG_SEAL && answer_seal(&message.body.seal) == 0)
 		return;
-	log_error("the channel to netbus-broker is gone");
-	lose_broker();
+	lose_broker(); /* if it is not the end, the monitor says so */
 }
 
 static void

@@ -3,15 +3,17 @@
 #
 # it FUNCTION: runs one property and prints "ok - FUNCTION" or "not ok - FUNCTION" and what it printed. finish: the exit code.
 
+# The function runs in this shell, so that what it sets is there for those after it.
+
 failures=0
+it_out=$(mktemp)
 
 it() {
-	local out
-	if out=$("$@" 2>&1); then
+	if "$@" >"$it_out" 2>&1; then
 		echo "ok - $*"
 	else
 		echo "not ok - $*"
-		echo "$out"
+		cat "$it_out"
 		failures=$((failures + 1))
 	fi
 }
@@ -22,6 +24,7 @@ skip() {
 }
 
 finish() {
+	rm -f "$it_out"
 	[ "$failures" -eq 0 ]
 	exit
 }
