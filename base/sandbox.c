@@ -270,6 +270,8 @@ static const struct checked_call checked_calls[] = {
     TCP(AF_INET6),
 };
 
+static const char no_filter[] = "cannot install the list of allowed system calls";
+
 static bool
 is_needed(unsigned row, unsigned needs)
 {
@@ -334,8 +336,7 @@ sandbox_lock(unsigned needs, struct error *error)
 	}
 	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (filter == NULL)
-		return error_set(
-		    error, -ENOMEM, "cannot begin the list of allowed system calls: out of memory");
+		return error_set(error, -ENOMEM, "%s: out of memory", no_filter);
 	code = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (code == 0)
 		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
@@ -347,11 +348,24 @@ sandbox_lock(unsigned needs, struct error *error)
 		code = answer_name_service(filter);
 	if (code == 0)
 		code = seccomp_load(filter);
-	if (code < 0)
-		return error_errno(error, code,
-		    "cannot install the list of allowed system calls (does this kernel have "
-		    "seccomp?)");
-	return 0;
+	return code < 0 ? error_errno(error, code, "%s (does this kernel have seccomp?)", no_filter) : 0;
+}
+
+int
+sandbox_forbid_network(struct error *error)
+{
+	const struct scmp_arg_cmp not_local[] = {{0, SCMP_CMP_NE, AF_UNIX, 0}};
+	AUTO(release_filter) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	int code;
+
+	if (filter == NULL)
+		return error_set(error, -ENOMEM, "%s: out of memory", no_filter);
+	code = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (code == 0)
+		code = seccomp_rule_add_array(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1, not_local);
+	if (code == 0)
+		code = seccomp_load(filter);
+	return code < 0 ? error_errno(error, code, "%s (does this kernel have seccomp?)", no_filter) : 0;
 }
 
 int

@@ -36,6 +36,10 @@ int sandbox_paths(const char *const *read_only, const char *const *read_write, s
 /* The allow-list for `needs`. Last step before reading anything hostile. */
 int sandbox_lock(unsigned needs, struct error *error);
 
+/* For a process that needs the whole system but no network: from now on it, and every process that it starts, dies when it makes a socket that is
+ * not a unix one. Those that it started before are not touched. Needs PR_SET_NO_NEW_PRIVS. */
+int sandbox_forbid_network(struct error *error);
+
 /* Becomes user `name` (all ids, no supplementary groups). Returns 0, 1 when there is no such user, negative on error. */
 int sandbox_drop_to_user(const char *name, struct error *error);
 

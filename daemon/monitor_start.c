@@ -14,6 +14,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "daemon/monitor.h"
 
 /* ---- keys ---- */
@@ -168,7 +169,8 @@ start_on_broker_ready(struct monitor *monitor)
 		return;
 	monitor->phase = PHASE_GATE;
 	monitor->gate = child_start(monitor, &(struct child_plan){.role = ROLE_GATE}, &error);
-	if (monitor->gate == NULL) {
+	/* The gate is the last that needs a network; a filter is inherited, so it comes after it. */
+	if (monitor->gate == NULL || sandbox_forbid_network(&error) < 0) {
 		monitor_fail(monitor, "%s", error.text);
 		return;
 	}

@@ -29,11 +29,11 @@ declare -gA _netbus_admin_verbs=(
 	['host list']=''
 	['host deny']=''
 	['host allow']=''
-	['audit tail']='--lines --trail'
+	['audit tail']='--lines --follow --trail'
 	['audit show']='--event --vm --share --host --trail'
 	['audit verify']='--trail --checkpoint --no-checkpoint --public'
 	['pki init']='--trust-domain --dir'
-	['pki issue']='--dir --out --key-type --days'
+	['pki issue']='--dir --out --key-type --days --force'
 	['pki show']=''
 )
 _netbus_admin_globals='--json --quiet --no-color --dry-run --yes --reason --timeout --root --socket --help --version'

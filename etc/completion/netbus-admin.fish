@@ -95,6 +95,7 @@ for verb in 'audit tail' 'audit show' 'audit verify'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l trail -r -F
 end
 complete -c netbus-admin -n '__netbus_admin_verb audit tail' -l lines -x
+complete -c netbus-admin -n '__netbus_admin_verb audit tail' -l follow
 complete -c netbus-admin -n '__netbus_admin_verb audit show' -l event -x
 complete -c netbus-admin -n '__netbus_admin_verb audit verify' -l checkpoint -r -F
 complete -c netbus-admin -n '__netbus_admin_verb audit verify' -l no-checkpoint -d 'the chain only'
@@ -106,3 +107,4 @@ end
 complete -c netbus-admin -n '__netbus_admin_verb pki issue' -l out -r -a '(__fish_complete_directories)'
 complete -c netbus-admin -n '__netbus_admin_verb pki issue' -l key-type -x -a 'ed25519 p256'
 complete -c netbus-admin -n '__netbus_admin_verb pki issue' -l days -x
+complete -c netbus-admin -n '__netbus_admin_verb pki issue' -l force

@@ -52,11 +52,11 @@ _netbus_admin_verb() {
 		'--verb:verb:(list attach discard resize-see handover steal usb-control)' '--mode:mode:(ro rw)' '--at:time:') ;;
 	'host add') mine=('1:host:' '--address:address:') ;;
 	'host deny' | 'host allow') mine=('1:host:_netbus_admin_hosts') ;;
-	'audit tail') mine=('--lines:number:' '--trail:file:_files') ;;
+	'audit tail') mine=('--lines:number:' '--follow[wait for more]' '--trail:file:_files') ;;
 	'audit show') mine=('1:record:' '--event:event:' '--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts' '--trail:file:_files') ;;
 	'audit verify') mine=('--trail:file:_files' '--checkpoint:file:_files' '--no-checkpoint[the chain only]' '--public:file:_files') ;;
 	'pki init') mine=('--trust-domain:name:' '--dir:directory:_files -/') ;;
-	'pki issue') mine=('1:host:' '--dir:directory:_files -/' '--out:directory:_files -/' '--key-type:type:(ed25519 p256)' '--days:number:') ;;
+	'pki issue') mine=('1:host:' '--dir:directory:_files -/' '--out:directory:_files -/' '--key-type:type:(ed25519 p256)' '--days:number:' '--force[replace what stands there]') ;;
 	'pki show') mine=('*:file:_files') ;;
 	'status' | 'doctor' | 'share list' | 'session list' | 'policy reload' | 'host list') mine=() ;;
 	esac

@@ -66,12 +66,23 @@ host_policy() {
 	cat >"$(root_of "$1")/etc/netbus/policy.d/$2"
 }
 
-# wait_log NAME PATTERN [COUNT]: until the host's log has COUNT lines that match. Follows the file; no polling.
-wait_log() {
-	timeout "${WAIT:-30}" grep -q -m "${3:-1}" -E "$2" <(tail -n +1 -F --pid="${HOST_PID[$1]:-$$}" "$W/$1.log" 2>/dev/null) || {
-		echo "no line '$2' in the log of $1"
+# wait_line FILE PID PATTERN COUNT: until FILE has COUNT lines that match. Follows the file as long as PID lives; no polling. The lines go to wc, since
+# grep ends at the first match where nobody reads them.
+wait_line() {
+	local seen
+	seen=$(timeout "${WAIT:-30}" grep -m "$4" -E "$3" <(tail -n +1 -F --pid="$2" "$1" 2>/dev/null) | wc -l)
+	[ "$seen" -eq "$4" ] || {
+		echo "$(basename "$1") has $seen of $4 lines '$3'"
 		return 1
 	}
+}
+
+# wait_log NAME PATTERN [COUNT], wait_trail NAME EVENT [COUNT]: until the host's log, or its trail, has that many.
+wait_log() {
+	wait_line "$W/$1.log" "${HOST_PID[$1]:-$$}" "$2" "${3:-1}"
+}
+wait_trail() {
+	wait_line "$(root_of "$1")/var/log/netbus/audit.jsonl" "${HOST_PID[$1]:-$$}" "\"event\":\"$2\"" "${3:-1}"
 }
 
 host_up() {
@@ -115,6 +126,11 @@ admin() {
 # The audit trail of a host, one JSON object a line.
 trail() {
 	cat "$(root_of "$1")/var/log/netbus/audit.jsonl"
+}
+
+# recorded HOST FILTER [LAST]: one of the trail's lines (of its LAST lines) is such that the jq FILTER is true. (`jq -e` by itself judges by the last line.)
+recorded() {
+	trail "$1" | tail -n "${3:-+1}" | jq -es "any(.[]; $2)" >/dev/null
 }
 
 # expect_code CODE COMMAND...: runs it, shows what it printed if the exit code is another.

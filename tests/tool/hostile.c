@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -410,6 +411,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: hostile ADDRESS PORT PKI-DIR VM SHARE\n");
 		return 2;
 	}
+	signal(SIGPIPE, SIG_IGN); /* the other end closes when it has seen enough */
 	target.address = argv[1], target.port = argv[2], target.pki = argv[3], target.vm = argv[4], target.share = argv[5];
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct link link = {0};
