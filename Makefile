@@ -22,7 +22,8 @@ HARDEN := -fstack-protector-strong -fstack-clash-protection -fcf-protection=full
         -fno-strict-overflow -fno-delete-null-pointer-checks
 HARDEN_LINK := -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 ifdef SANITIZE
-OPTIMISE := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
+# The sanitizers hide from gcc what it knows of values: then it sees truncations and uninitialised values that are none.
+OPTIMISE := -O1 -g -Wno-format-truncation -Wno-maybe-uninitialized -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 SANITIZE_LINK := -fsanitize=$(SANITIZE)
 else
 OPTIMISE := -O2 -g -D_FORTIFY_SOURCE=2

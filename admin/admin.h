@@ -52,12 +52,10 @@ struct verb_option {
 };
 /* Takes the options out of argv, so that argv[0..*argc) are the operands, of which there must be `least` to `most`. 0, or
  * ADMIN_USAGE after it said what is wrong. "--" ends the options. */
-int verb_options(struct admin *admin, int *argc, char **argv, const struct verb_option *options,
-    int least, int most);
+int verb_options(struct admin *admin, int *argc, char **argv, const struct verb_option *options, int least, int most);
 
 /* "netbus-admin: ..." to standard error (with --json too); returns `exit_code`, so `return verb_fail(...)` reads well. */
-int verb_fail(struct admin *admin, int exit_code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int verb_fail(struct admin *admin, int exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same with the verb's usage line after it; returns ADMIN_USAGE. */
 int verb_usage(struct admin *admin, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A line for a person on standard output; nothing with --quiet or --json. */
@@ -77,13 +75,11 @@ void *verb_memory(void *memory);
  * ADMIN_USAGE. `text` NULL leaves the output as it is ("any", "not given"). ---- */
 
 int operand_name(struct admin *admin, const char *what, const char *text, char name[static 64]);
-int operand_qualified(
-    struct admin *admin, const char *what, const char *text, char name[static 128]);
+int operand_qualified(struct admin *admin, const char *what, const char *text, char name[static 128]);
 int operand_mode(struct admin *admin, const char *text, uint8_t *mode); /* "ro" 0, "rw" 1 */
-int operand_number(struct admin *admin, const char *what, const char *text, uint64_t least,
-    uint64_t most, uint64_t *number);
-int operand_duration(
-    struct admin *admin, const char *what, const char *text, uint64_t most_us, uint64_t *us);
+int operand_number(
+    struct admin *admin, const char *what, const char *text, uint64_t least, uint64_t most, uint64_t *number);
+int operand_duration(struct admin *admin, const char *what, const char *text, uint64_t most_us, uint64_t *us);
 
 /* ---- output.c ---- */
 
@@ -131,8 +127,8 @@ struct asking {
  * ROW_NOTE are said as warnings here and not given to `take`. */
 int client_ask(struct admin *admin, uint16_t number, const void *request, struct asking *asking);
 /* The same without a word: for doctor. `error` says what went wrong when the broker could not be asked. */
-int client_ask_quietly(struct admin *admin, uint16_t number, const void *request,
-    struct asking *asking, struct error *error);
+int client_ask_quietly(
+    struct admin *admin, uint16_t number, const void *request, struct asking *asking, struct error *error);
 /* Rows as a JSON array, or (`single`) the one row as an object, or a table made by `cells`; the exit code. `cells` fills one text for each
  * title (a cell has CELL_LEN bytes); all rows are of type `row`. Without `cells` the fields of `single` stand below each other. */
 struct listing {
@@ -142,8 +138,7 @@ struct listing {
 	const char *empty; /* said when there is no row */
 	bool single;
 };
-int client_list(
-    struct admin *admin, uint16_t number, const void *request, const struct listing *listing);
+int client_list(struct admin *admin, uint16_t number, const void *request, const struct listing *listing);
 
 /* A request that changes something. With --json one object is printed, whatever the broker answered: `exit_code`, `record` and `text` of
  * DONE, and an array of rows under each key of `kinds` ([] when there were none; the last kind has key NULL; NULL: no kinds). Otherwise
@@ -152,8 +147,7 @@ struct row_kind {
 	uint16_t row;
 	const char *key;
 };
-int client_change(
-    struct admin *admin, uint16_t number, const void *request, const struct row_kind *kinds);
+int client_change(struct admin *admin, uint16_t number, const void *request, const struct row_kind *kinds);
 
 /* ---- verbs ---- */
 

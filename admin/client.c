@@ -49,10 +49,8 @@ fail_connect(const char *path, int code, struct error *error)
 static int
 open_socket(const struct admin *admin, struct error *error)
 {
-	AUTO_CLOSE
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	struct timeval wait = {
-	    .tv_sec = admin->timeout_ms / 1000, .tv_usec = admin->timeout_ms % 1000 * 1000};
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct timeval wait = {.tv_sec = admin->timeout_ms / 1000, .tv_usec = admin->timeout_ms % 1000 * 1000};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t length = strlen(admin->socket);
 
@@ -60,8 +58,8 @@ open_socket(const struct admin *admin, struct error *error)
 		return error_errno(error, -errno, "cannot make a socket");
 	if (length >= sizeof address.sun_path)
 		return error_set(error, -ENAMETOOLONG,
-		    "the socket's path %s is longer than the %zu bytes that a socket's may have",
-		    admin->socket, sizeof address.sun_path - 1);
+		    "the socket's path %s is longer than the %zu bytes that a socket's may have", admin->socket,
+		    sizeof address.sun_path - 1);
 	memcpy(address.sun_path, admin->socket, length);
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) < 0)
 		return error_errno(error, -errno, "cannot set up a socket");
@@ -136,8 +134,7 @@ static int
 next_answer(const struct conversation *talk, uint16_t *number, union admin_body *body)
 {
 	uint8_t untrusted_packet[ADMIN_MESSAGE_MAX];
-	AUTO_CLOSE
-	int fd = -1;
+	AUTO_CLOSE int fd = -1;
 	ssize_t length;
 	int code = wait_for(talk, POLLIN);
 
@@ -148,8 +145,7 @@ next_answer(const struct conversation *talk, uint16_t *number, union admin_body 
 		return -EAGAIN;
 	if (length == 0 || length == -ECONNRESET)
 		return lost(talk);
-	if (length < 0 || fd >= 0 ||
-	    admin_decode(untrusted_packet, (size_t)length, number, body) < 0 ||
+	if (length < 0 || fd >= 0 || admin_decode(untrusted_packet, (size_t)length, number, body) < 0 ||
 	    admin_row(*number)->access != ACCESS_ANSWER)
 		return error_set(talk->error, -EBADMSG,
 		    "netbusd at %s answered with what this netbus-admin (%s) does not understand: "
@@ -189,8 +185,7 @@ hear(struct conversation *talk)
 static int
 converse(struct conversation *talk, uint16_t number, const void *request)
 {
-	AUTO_CLOSE
-	int socket = -1;
+	AUTO_CLOSE int socket = -1;
 	int code;
 
 	memset(&talk->asking->done, 0, sizeof talk->asking->done);
@@ -221,8 +216,8 @@ exit_code_of(int code)
 }
 
 int
-client_ask_quietly(struct admin *admin, uint16_t number, const void *request, struct asking *asking,
-    struct error *error)
+client_ask_quietly(
+    struct admin *admin, uint16_t number, const void *request, struct asking *asking, struct error *error)
 {
 	struct conversation talk = {.admin = admin, .asking = asking, .error = error};
 	int code;
@@ -236,8 +231,7 @@ int
 client_ask(struct admin *admin, uint16_t number, const void *request, struct asking *asking)
 {
 	struct error error;
-	struct conversation talk = {
-	    .admin = admin, .asking = asking, .loud = true, .error = &error};
+	struct conversation talk = {.admin = admin, .asking = asking, .loud = true, .error = &error};
 	int code = converse(&talk, number, request);
 
 	if (code < 0)
@@ -246,8 +240,8 @@ client_ask(struct admin *admin, uint16_t number, const void *request, struct ask
 	if (code != ADMIN_OK && asking->done.text[0] != '\0')
 		return verb_fail(admin, code, "%s", asking->done.text);
 	if (code != ADMIN_OK && talk.rows == 0) /* otherwise the rows tell why: policy explain */
-		return verb_fail(admin, code,
-		    "netbusd refused without a reason (exit code %d); its log has more", code);
+		return verb_fail(
+		    admin, code, "netbusd refused without a reason (exit code %d); its log has more", code);
 	if (code == ADMIN_OK && asking->done.text[0] != '\0')
 		verb_say(admin, "%s", asking->done.text);
 	return code;

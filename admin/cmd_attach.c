@@ -21,8 +21,7 @@ operand_remote(struct admin *admin, const char *text, struct msg_guest_attach *r
 	int code;
 
 	if (at == NULL || (size_t)(at - text) >= sizeof share)
-		return verb_usage(
-		    admin, "'%s' is not of the form SHARE@HOST, such as acme/disk-1@m2", text);
+		return verb_usage(admin, "'%s' is not of the form SHARE@HOST, such as acme/disk-1@m2", text);
 	memcpy(share, text, (size_t)(at - text));
 	share[at - text] = '\0';
 	code = operand_qualified(admin, "share", share, request->share);
@@ -38,18 +37,14 @@ operand_frontend(struct admin *admin, const char *text, char *frontend, size_t r
 		return 0;
 	length = strlen(text);
 	if (strncmp(text, "vhost:", 6) == 0 || strncmp(text, "xen:", 4) == 0)
-		return verb_usage(admin,
-		    "--as '%s': this version has no such frontend yet; nbd:NAME it has", text);
+		return verb_usage(admin, "--as '%s': this version has no such frontend yet; nbd:NAME it has", text);
 	if (strncmp(text, "nbd:", 4) != 0 || length == 4)
-		return verb_usage(
-		    admin, "--as '%s' is not of the form nbd:NAME, such as nbd:web-1.sock", text);
+		return verb_usage(admin, "--as '%s' is not of the form nbd:NAME, such as nbd:web-1.sock", text);
 	for (const char *at = text; *at != '\0'; at++)
 		if (iscntrl((unsigned char)*at))
-			return verb_usage(
-			    admin, "--as has a control character; nbd:NAME is wanted");
+			return verb_usage(admin, "--as has a control character; nbd:NAME is wanted");
 	if (length >= room || !is_utf8(text, length))
-		return verb_usage(admin,
-		    "--as is too long or not UTF-8; at most %zu bytes are allowed", room - 1);
+		return verb_usage(admin, "--as is too long or not UTF-8; at most %zu bytes are allowed", room - 1);
 	memcpy(frontend, text, length + 1);
 	return 0;
 }
@@ -79,8 +74,7 @@ cmd_attach(struct admin *admin, int argc, char **argv)
 	const struct verb_option options[] = {{"as", .value = &as}, {"mode", .value = &mode},
 	    {"lanes", .value = &lanes}, {"vm-uuid", .value = &uuid}, {NULL}};
 	struct msg_guest_attach request = {.mode = 1, .dry_run = admin->dry_run};
-	uint64_t lane_count =
-	    LIMIT_LANES; /* an upper bound: a lane is made when a client of the guest connects */
+	uint64_t lane_count = LIMIT_LANES; /* an upper bound: a lane is made when a client of the guest connects */
 	int code = verb_options(admin, &argc, argv, options, 2, 2);
 
 	if (code == 0)
@@ -151,8 +145,7 @@ attachment_cells(const union admin_body *body, char (*cells)[CELL_LEN])
 int
 cmd_attachment_list(struct admin *admin, int argc, char **argv)
 {
-	static const char *const titles[] = {
-	    "ID", "VM", "SHARE", "FROM", "MODE", "STATE", "SIZE", "AT", NULL};
+	static const char *const titles[] = {"ID", "VM", "SHARE", "FROM", "MODE", "STATE", "SIZE", "AT", NULL};
 	static const struct listing listing = {.row = ADMIN_ROW_ATTACHMENT,
 	    .titles = titles,
 	    .cells = attachment_cells,

@@ -29,8 +29,8 @@ open_trail(struct admin *admin, const char *path, int *code)
 	FILE *file = fopen(path, "re");
 
 	if (file == NULL)
-		*code = verb_fail(admin, errno == ENOENT ? ADMIN_NOT_FOUND : ADMIN_FAILURE, "cannot read the audit trail %s: %s", path,
-		    strerror(errno));
+		*code = verb_fail(admin, errno == ENOENT ? ADMIN_NOT_FOUND : ADMIN_FAILURE,
+		    "cannot read the audit trail %s: %s", path, strerror(errno));
 	return file;
 }
 
@@ -55,7 +55,7 @@ next_record(FILE *file)
 	if (line[length - 1] == '\n')
 		length--;
 	record = json_loadb(line, (size_t)length, JSON_REJECT_DUPLICATES, NULL);
-	if (record && json_is_object(record))
+	if (json_is_object(record))
 		return record;
 	json_decref(record);
 	record = verb_memory(json_object());
@@ -80,15 +80,18 @@ add_row(struct table *table, const json_t *record)
 {
 	const json_t *principal = json_object_get(record, "principal");
 	char seq[32] = "", time[32] = "", who[CELL_LEN];
-	const char *host = text_of(principal, "host"), *vm = text_of(principal, "vm"), *name = text_of(principal, "admin");
-	const char *cells[] = {seq, time, text_of(record, "event"), who, text_of(record, "share"), text_of(record, "reason"), text_of(record, "rule")};
+	const char *host = text_of(principal, "host"), *vm = text_of(principal, "vm"),
+		   *name = text_of(principal, "admin");
+	const char *cells[] = {seq, time, text_of(record, "event"), who, text_of(record, "share"),
+	    text_of(record, "reason"), text_of(record, "rule")};
 
 	if (json_object_get(record, "not_a_record"))
 		cells[2] = "(not a record)";
 	else
 		snprintf(seq, sizeof seq, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(record, "seq")));
 	snprintf(time, sizeof time, "%.19s", text_of(record, "ts"));
-	snprintf(who, sizeof who, "%s%s%s%s%s", vm, vm[0] && host[0] ? " on " : "", host, (vm[0] || host[0]) && name[0] ? ", " : "", name);
+	snprintf(who, sizeof who, "%s%s%s%s%s", vm, vm[0] && host[0] ? " on " : "", host,
+	    (vm[0] || host[0]) && name[0] ? ", " : "", name);
 	table_row(table, cells);
 }
 
@@ -161,7 +164,8 @@ cmd_audit_tail(struct admin *admin, int argc, char **argv)
 	AUTO(close_file) FILE *file = NULL;
 	const char *trail = standard, *lines = NULL;
 	bool follows = false;
-	const struct verb_option options[] = {{"lines", .value = &lines}, {"trail", .value = &trail}, {"follow", .flag = &follows}, {NULL}};
+	const struct verb_option options[] = {
+	    {"lines", .value = &lines}, {"trail", .value = &trail}, {"follow", .flag = &follows}, {NULL}};
 	uint64_t most = TAIL_LINES;
 	int code = verb_options(admin, &argc, argv, options, 0, 0);
 
@@ -194,8 +198,9 @@ matches(const struct filter *filter, const json_t *record)
 {
 	const json_t *principal = json_object_get(record, "principal");
 
-	return (filter->seq == 0 || (uint64_t)json_integer_value(json_object_get(record, "seq")) == filter->seq) && is(filter->event, record, "event") &&
-	    is(filter->vm, principal, "vm") && is(filter->share, record, "share") && is(filter->host, principal, "host");
+	return (filter->seq == 0 || (uint64_t)json_integer_value(json_object_get(record, "seq")) == filter->seq) &&
+	       is(filter->event, record, "event") && is(filter->vm, principal, "vm") &&
+	       is(filter->share, record, "share") && is(filter->host, principal, "host");
 }
 
 static json_t *
@@ -219,8 +224,8 @@ cmd_audit_show(struct admin *admin, int argc, char **argv)
 	AUTO(close_file) FILE *file = NULL;
 	const char *trail = standard;
 	struct filter filter = {0};
-	const struct verb_option options[] = {{"event", .value = &filter.event}, {"vm", .value = &filter.vm}, {"share", .value = &filter.share},
-	    {"host", .value = &filter.host}, {"trail", .value = &trail}, {NULL}};
+	const struct verb_option options[] = {{"event", .value = &filter.event}, {"vm", .value = &filter.vm},
+	    {"share", .value = &filter.share}, {"host", .value = &filter.host}, {"trail", .value = &trail}, {NULL}};
 	json_t *records;
 	int code = verb_options(admin, &argc, argv, options, 0, 1);
 
@@ -260,7 +265,9 @@ read_checkpoint(struct admin *admin, const char *path, const char *public_path, 
 
 	if (file_read_all(public_path, SEAL_TEXT_MAX, &text, &text_length, &error) < 0 ||
 	    file_read_all(path, SEAL_NOTE_MAX, &note, &note_length, &error) < 0)
-		return verb_fail(admin, ADMIN_FAILURE, "%s (without a checkpoint, a trail whose end is missing cannot be told from a whole one; --no-checkpoint does so)",
+		return verb_fail(admin, ADMIN_FAILURE,
+		    "%s (without a checkpoint, a trail whose end is missing cannot be told from a whole one; "
+		    "--no-checkpoint does so)",
 		    error.text);
 	public = seal_public_parse(text, text_length, &error);
 	if (public == NULL)
@@ -295,7 +302,8 @@ verify_json(const struct audit_verifier *verifier, const struct checkpoint *chec
 	output_put(object, "ok", json_boolean(ok));
 	output_put(object, "lines", json_integer((json_int_t)verifier->lines));
 	output_put(object, "checkpoint_lines", checkpoint ? json_integer((json_int_t)checkpoint->size) : json_null());
-	output_put(object, "first_bad_line", verifier->first_bad_line ? json_integer((json_int_t)verifier->first_bad_line) : json_null());
+	output_put(object, "first_bad_line",
+	    verifier->first_bad_line ? json_integer((json_int_t)verifier->first_bad_line) : json_null());
 	output_put(object, "error", ok ? json_null() : json_string(verifier->error.text));
 	output_json(object);
 }
@@ -315,11 +323,14 @@ verify(struct admin *admin, FILE *file, const char *path, const struct checkpoin
 	if (verifier->error.code != 0)
 		return verb_fail(admin, ADMIN_VERIFY, "%s: %s", path, verifier->error.text);
 	if (checkpoint)
-		verb_say(admin, "%s: all %" PRIu64 " lines are as they were written; the first %" PRIu64 " are sealed by %s.", path, verifier->lines,
-		    checkpoint->size, checkpoint->origin);
+		verb_say(admin,
+		    "%s: all %" PRIu64 " lines are as they were written; the first %" PRIu64 " are sealed by %s.", path,
+		    verifier->lines, checkpoint->size, checkpoint->origin);
 	else
-		verb_say(admin, "%s: all %" PRIu64 " lines are as they were written. Whether lines are missing at the end was not looked at.", path,
-		    verifier->lines);
+		verb_say(admin,
+		    "%s: all %" PRIu64
+		    " lines are as they were written. Whether lines are missing at the end was not looked at.",
+		    path, verifier->lines);
 	return ADMIN_OK;
 }
 
@@ -327,19 +338,20 @@ int
 cmd_audit_verify(struct admin *admin, int argc, char **argv)
 {
 	AUTO_FREE char *standard_trail = verb_path(admin, TRAIL), *standard_checkpoint = verb_path(admin, CHECKPOINT),
-	               *standard_public = verb_path(admin, PUBLIC);
+		       *standard_public = verb_path(admin, PUBLIC);
 	AUTO(close_file) FILE *file = NULL;
 	const char *trail = standard_trail, *checkpoint_path = NULL, *public_path = standard_public;
 	bool without = false;
-	const struct verb_option options[] = {{"trail", .value = &trail}, {"checkpoint", .value = &checkpoint_path}, {"public", .value = &public_path},
-	    {"no-checkpoint", .flag = &without}, {NULL}};
-	struct checkpoint checkpoint;
+	const struct verb_option options[] = {{"trail", .value = &trail}, {"checkpoint", .value = &checkpoint_path},
+	    {"public", .value = &public_path}, {"no-checkpoint", .flag = &without}, {NULL}};
+	struct checkpoint checkpoint = {0};
 	int code = verb_options(admin, &argc, argv, options, 0, 0);
 
 	if (code == 0 && without && checkpoint_path)
 		code = verb_usage(admin, "--checkpoint and --no-checkpoint exclude each other");
 	if (code == 0 && !without)
-		code = read_checkpoint(admin, checkpoint_path ? checkpoint_path : standard_checkpoint, public_path, &checkpoint);
+		code = read_checkpoint(
+		    admin, checkpoint_path ? checkpoint_path : standard_checkpoint, public_path, &checkpoint);
 	if (code != 0)
 		return code;
 	file = open_trail(admin, trail, &code);

@@ -35,12 +35,11 @@ struct doctor {
 
 static const char *const severities[] = {"ok", "warning", "error"};
 
-static void find(struct doctor *doctor, const char *check, enum severity severity,
-    const char *remedy, const char *format, ...) __attribute__((format(printf, 5, 6)));
+static void find(struct doctor *doctor, const char *check, enum severity severity, const char *remedy,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 static void
-add_finding(struct doctor *doctor, const char *check, enum severity severity, const char *text,
-    const char *remedy)
+add_finding(struct doctor *doctor, const char *check, enum severity severity, const char *text, const char *remedy)
 {
 	struct msg_row_finding finding = {0};
 
@@ -48,14 +47,12 @@ add_finding(struct doctor *doctor, const char *check, enum severity severity, co
 	snprintf(finding.severity, sizeof finding.severity, "%s", severities[severity]);
 	print_escaped(text, strlen(text), finding.text, sizeof finding.text);
 	print_escaped(remedy, strlen(remedy), finding.remedy, sizeof finding.remedy);
-	output_append(
-	    doctor->findings, output_object(&admin_row(ADMIN_ROW_FINDING)->type, &finding));
+	output_append(doctor->findings, output_object(&admin_row(ADMIN_ROW_FINDING)->type, &finding));
 	doctor->any_error |= severity == SEVERITY_ERROR;
 }
 
 static void
-find(struct doctor *doctor, const char *check, enum severity severity, const char *remedy,
-    const char *format, ...)
+find(struct doctor *doctor, const char *check, enum severity severity, const char *remedy, const char *format, ...)
 {
 	char text[1024];
 	va_list arguments;
@@ -67,8 +64,7 @@ find(struct doctor *doctor, const char *check, enum severity severity, const cha
 }
 
 static void
-find_faults(
-    struct doctor *doctor, const char *check, const struct faults *faults, const char *remedy)
+find_faults(struct doctor *doctor, const char *check, const struct faults *faults, const char *remedy)
 {
 	for (const struct fault *fault = faults->first; fault != NULL; fault = fault->next)
 		add_finding(doctor, check, SEVERITY_ERROR, fault->text, remedy);
@@ -80,8 +76,7 @@ find_faults(
 
 /* True when it is there and nobody but its owner may change it. */
 static bool
-check_owner_only(struct doctor *doctor, const char *check, const char *path, mode_t forbidden,
-    const char *remedy)
+check_owner_only(struct doctor *doctor, const char *check, const char *path, mode_t forbidden, const char *remedy)
 {
 	struct stat status;
 	char mend[512];
@@ -96,11 +91,9 @@ check_owner_only(struct doctor *doctor, const char *check, const char *path, mod
 		return false;
 	}
 	if (status.st_mode & forbidden) {
-		snprintf(mend, sizeof mend, "%s %s", forbidden & 044 ? "chmod 0600" : "chmod go-w",
-		    path);
-		find(doctor, check, SEVERITY_ERROR, mend,
-		    "%s: its mode is %04o, so others than its owner may %s it", path,
-		    status.st_mode & 07777U, forbidden & 044 ? "read or change" : "change");
+		snprintf(mend, sizeof mend, "%s %s", forbidden & 044 ? "chmod 0600" : "chmod go-w", path);
+		find(doctor, check, SEVERITY_ERROR, mend, "%s: its mode is %04o, so others than its owner may %s it",
+		    path, status.st_mode & 07777U, forbidden & 044 ? "read or change" : "change");
 		return false;
 	}
 	return true;
@@ -109,26 +102,22 @@ check_owner_only(struct doctor *doctor, const char *check, const char *path, mod
 static void
 check_configuration(struct doctor *doctor)
 {
-	AUTO_FREE
-	char *path = verb_path(doctor->admin, "/etc/netbus/netbusd.yaml");
-	AUTO_FREE
-	char *text = NULL;
+	AUTO_FREE char *path = verb_path(doctor->admin, "/etc/netbus/netbusd.yaml");
+	AUTO_FREE char *text = NULL;
 	struct faults faults;
 	struct error error;
 	size_t length;
 
-	if (!check_owner_only(
-		doctor, "configuration", path, 022, "write it; netbus.yaml(5) has an example"))
+	if (!check_owner_only(doctor, "configuration", path, 022, "write it; netbus.yaml(5) has an example"))
 		return;
 	if (file_read_all(path, YAML_FILE_MAX, &text, &length, &error) < 0) {
-		find(doctor, "configuration", SEVERITY_WARNING,
-		    "run doctor as root, or as netbusd's user", "%s", error.text);
+		find(doctor, "configuration", SEVERITY_WARNING, "run doctor as root, or as netbusd's user", "%s",
+		    error.text);
 		return;
 	}
 	faults_init(&faults);
 	yaml_free(yaml_parse(path, text, length, &faults));
-	find_faults(doctor, "configuration", &faults,
-	    "mend that line; netbus.yaml(5) has the whole language");
+	find_faults(doctor, "configuration", &faults, "mend that line; netbus.yaml(5) has the whole language");
 	if (faults.count == 0)
 		find(doctor, "configuration", SEVERITY_OK, "", "%s is well-formed", path);
 	faults_clear(&faults);
@@ -137,15 +126,13 @@ check_configuration(struct doctor *doctor)
 static void
 check_policy(struct doctor *doctor)
 {
-	AUTO_FREE
-	char *path = verb_path(doctor->admin, "/etc/netbus/policy.d");
+	AUTO_FREE char *path = verb_path(doctor->admin, "/etc/netbus/policy.d");
 	struct files files = {0};
 	struct policy *policy;
 	struct faults faults;
 
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
-		find(doctor, "policy", SEVERITY_WARNING,
-		    "make it, with a file such as 10-acme.yaml; netbus-policy(5)",
+		find(doctor, "policy", SEVERITY_WARNING, "make it, with a file such as 10-acme.yaml; netbus-policy(5)",
 		    "%s is not there, so everything is denied", path);
 		return;
 	}
@@ -173,13 +160,11 @@ check_keys(struct doctor *doctor)
 		const char *path;
 		mode_t forbidden;
 	} files[] = {{"/etc/netbus/pki/host.key", 077}, {"/etc/netbus/pki/host.pem", 022},
-	    {"/etc/netbus/pki/ca.pem", 022}, {"/etc/netbus/pki/seal.key", 077},
-	    {"/etc/netbus/pki/seal.pub", 022}};
+	    {"/etc/netbus/pki/ca.pem", 022}, {"/etc/netbus/pki/seal.key", 077}, {"/etc/netbus/pki/seal.pub", 022}};
 	bool good = true;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
-		AUTO_FREE
-		char *path = verb_path(doctor->admin, files[i].path);
+		AUTO_FREE char *path = verb_path(doctor->admin, files[i].path);
 
 		good &= check_owner_only(doctor, "pki", path, files[i].forbidden,
 		    "netbus-admin pki issue HOST makes it; copy it here with its mode");
@@ -210,8 +195,7 @@ take(struct asking *asking, uint16_t number, const union admin_body *body)
 		doctor->status = body->row_status;
 		doctor->has_status = true;
 	} else if (number == ADMIN_ROW_FINDING) {
-		add_finding(doctor, finding->check, severity_of(finding->severity), finding->text,
-		    finding->remedy);
+		add_finding(doctor, finding->check, severity_of(finding->severity), finding->text, finding->remedy);
 	}
 }
 
@@ -226,11 +210,11 @@ check_certificate(struct doctor *doctor)
 	if (doctor->status.certificate_expires_at == 0)
 		return;
 	if (left <= 0)
-		find(doctor, "certificate", SEVERITY_ERROR, remedy,
-		    "the certificate of %s has expired", doctor->status.host);
+		find(doctor, "certificate", SEVERITY_ERROR, remedy, "the certificate of %s has expired",
+		    doctor->status.host);
 	else if (left < EXPIRES_SOON_US)
-		find(doctor, "certificate", SEVERITY_WARNING, remedy,
-		    "the certificate of %s expires in %s", doctor->status.host, text);
+		find(doctor, "certificate", SEVERITY_WARNING, remedy, "the certificate of %s expires in %s",
+		    doctor->status.host, text);
 	else
 		find(doctor, "certificate", SEVERITY_OK, "", "the certificate of %s is good for %s",
 		    doctor->status.host, text);
@@ -242,32 +226,26 @@ check_daemon(struct doctor *doctor)
 	struct msg_get_status status = {0};
 	struct msg_get_findings findings = {0};
 	struct error error;
-	int code =
-	    client_ask_quietly(doctor->admin, ADMIN_GET_STATUS, &status, &doctor->asking, &error);
+	int code = client_ask_quietly(doctor->admin, ADMIN_GET_STATUS, &status, &doctor->asking, &error);
 
 	if (error.code != 0) {
-		find(doctor, "daemon", SEVERITY_ERROR,
-		    "its log says why it does not run: journalctl -u netbusd", "%s", error.text);
+		find(doctor, "daemon", SEVERITY_ERROR, "its log says why it does not run: journalctl -u netbusd", "%s",
+		    error.text);
 		return;
 	}
 	if (code != ADMIN_OK || !doctor->has_status) {
-		find(doctor, "daemon", SEVERITY_ERROR,
-		    "give yourself a role under `admins:` in netbusd.yaml",
+		find(doctor, "daemon", SEVERITY_ERROR, "give yourself a role under `admins:` in netbusd.yaml",
 		    "it does not tell its status: %s", doctor->asking.done.text);
 		return;
 	}
-	find(doctor, "daemon", SEVERITY_OK, "", "netbusd %s runs as %s", doctor->status.version,
-	    doctor->status.host);
+	find(doctor, "daemon", SEVERITY_OK, "", "netbusd %s runs as %s", doctor->status.version, doctor->status.host);
 	if (strcmp(doctor->status.version, NETBUS_VERSION) != 0)
 		find(doctor, "version", SEVERITY_WARNING, "restart netbusd after an upgrade",
-		    "netbusd is %s, this is netbus-admin %s", doctor->status.version,
-		    NETBUS_VERSION);
+		    "netbusd is %s, this is netbus-admin %s", doctor->status.version, NETBUS_VERSION);
 	check_certificate(doctor);
-	code = client_ask_quietly(
-	    doctor->admin, ADMIN_GET_FINDINGS, &findings, &doctor->asking, &error);
+	code = client_ask_quietly(doctor->admin, ADMIN_GET_FINDINGS, &findings, &doctor->asking, &error);
 	if (code != ADMIN_OK)
-		find(doctor, "daemon", SEVERITY_ERROR, "its log has more",
-		    "it does not tell its findings: %s",
+		find(doctor, "daemon", SEVERITY_ERROR, "its log has more", "it does not tell its findings: %s",
 		    error.code != 0 ? error.text : doctor->asking.done.text);
 }
 
@@ -292,9 +270,8 @@ print_findings(struct admin *admin, const json_t *findings)
 
 		if (admin->quiet && severity == SEVERITY_OK)
 			continue;
-		printf("%s%-8s%s %-14s %s\n", admin->color ? colors[severity] : "",
-		    severities[severity], admin->color ? "\033[0m" : "", text_of(finding, "check"),
-		    text_of(finding, "text"));
+		printf("%s%-8s%s %-14s %s\n", admin->color ? colors[severity] : "", severities[severity],
+		    admin->color ? "\033[0m" : "", text_of(finding, "check"), text_of(finding, "text"));
 		if (severity != SEVERITY_OK && text_of(finding, "remedy")[0] != '\0')
 			printf("%-23s -> %s\n", "", text_of(finding, "remedy"));
 	}

@@ -24,8 +24,7 @@ cmd_host_add(struct admin *admin, int argc, char **argv)
 	if (code != 0)
 		return code;
 	if (address == NULL)
-		return verb_usage(
-		    admin, "--address is missing: where does %s listen?", request.host);
+		return verb_usage(admin, "--address is missing: where does %s listen?", request.host);
 	if (address_parse(address, &parsed, &error) < 0)
 		return verb_usage(admin, "--address %s", error.text);
 	if ((parsed.any.sa_family == AF_INET6 ? parsed.v6.sin6_port : parsed.v4.sin_port) == 0)

@@ -34,15 +34,12 @@ cmd_lease_list(struct admin *admin, int argc, char **argv)
 {
 	static const char *const titles[] = {
 	    "LEASE", "VM", "SHARE", "HOST", "MODE", "LANES", "READ", "WRITTEN", "STATE", NULL};
-	static const struct listing listing = {.row = ADMIN_ROW_LEASE,
-	    .titles = titles,
-	    .cells = lease_cells,
-	    .empty = "There is no such lease."};
+	static const struct listing listing = {
+	    .row = ADMIN_ROW_LEASE, .titles = titles, .cells = lease_cells, .empty = "There is no such lease."};
 	const char *vm = NULL, *share = NULL, *host = NULL, *tenant = NULL;
 	bool ended = false;
 	const struct verb_option options[] = {{"vm", .value = &vm}, {"share", .value = &share},
-	    {"host", .value = &host}, {"tenant", .value = &tenant}, {"ended", .flag = &ended},
-	    {NULL}};
+	    {"host", .value = &host}, {"tenant", .value = &tenant}, {"ended", .flag = &ended}, {NULL}};
 	struct msg_get_leases request = {0};
 	int code = verb_options(admin, &argc, argv, options, 0, 0);
 
@@ -107,11 +104,11 @@ find_by_prefix(struct admin *admin, const char *text, bool ended, uint8_t lease[
 	if (code != ADMIN_OK)
 		return code;
 	if (search.matches == 0)
-		return verb_fail(admin, ADMIN_NOT_FOUND,
-		    "no lease begins with %s; netbus-admin lease list shows them", text);
+		return verb_fail(
+		    admin, ADMIN_NOT_FOUND, "no lease begins with %s; netbus-admin lease list shows them", text);
 	if (search.matches > 1)
-		return verb_fail(admin, ADMIN_CONFLICT, "%u leases begin with %s; give more digits",
-		    search.matches, text);
+		return verb_fail(
+		    admin, ADMIN_CONFLICT, "%u leases begin with %s; give more digits", search.matches, text);
 	memcpy(lease, search.lease, LEASE_LEN);
 	return ADMIN_OK;
 }
@@ -123,8 +120,7 @@ lease_operand(struct admin *admin, const char *text, bool ended, uint8_t lease[s
 
 	if (parse_hex(text, lease, LEASE_LEN) == 0)
 		return ADMIN_OK;
-	if (length < PREFIX_LEAST || length > 2 * LEASE_LEN ||
-	    strspn(text, "0123456789abcdefABCDEF") != length)
+	if (length < PREFIX_LEAST || length > 2 * LEASE_LEN || strspn(text, "0123456789abcdefABCDEF") != length)
 		return verb_usage(admin,
 		    "lease '%s' is no lease's id: 32 hexadecimal digits, or the first %d or more "
 		    "of them",

@@ -39,7 +39,8 @@ write_file(struct admin *admin, const char *directory, const char *name, const c
 	AUTO_FREE char *path = join(directory, name);
 	struct error error = {0};
 
-	return file_replace(path, text, length, mode, &error) < 0 ? verb_fail(admin, ADMIN_FAILURE, "%s", error.text) : 0;
+	return file_replace(path, text, length, mode, &error) < 0 ? verb_fail(admin, ADMIN_FAILURE, "%s", error.text)
+								  : 0;
 }
 
 static bool
@@ -80,7 +81,8 @@ int
 cmd_pki_init(struct admin *admin, int argc, char **argv)
 {
 	const char *trust_domain = NULL, *directory = NULL;
-	const struct verb_option options[] = {{"trust-domain", .value = &trust_domain}, {"dir", .value = &directory}, {NULL}};
+	const struct verb_option options[] = {
+	    {"trust-domain", .value = &trust_domain}, {"dir", .value = &directory}, {NULL}};
 	struct error error = {0};
 	int code = verb_options(admin, &argc, argv, options, 0, 0);
 
@@ -91,13 +93,17 @@ cmd_pki_init(struct admin *admin, int argc, char **argv)
 	if (pki_trust_domain_check(trust_domain, &error) < 0)
 		return verb_usage(admin, "--trust-domain %s", error.text);
 	if (exists(directory, "ca.key") || exists(directory, "ca.pem"))
-		return verb_fail(admin, ADMIN_CONFLICT, "%s has a certificate authority already, which is never overwritten; name another directory", directory);
+		return verb_fail(admin, ADMIN_CONFLICT,
+		    "%s has a certificate authority already, which is never overwritten; name another directory",
+		    directory);
 	code = make_directory(admin, directory);
 	if (code == 0)
 		code = write_ca(admin, directory, trust_domain);
 	if (code == 0)
-		verb_say(admin, "%s/ca.pem is the trust bundle of %s. %s/ca.key signs its certificates: keep it where no host can read it.", directory,
-		    trust_domain, directory);
+		verb_say(admin,
+		    "%s/ca.pem is the trust bundle of %s. %s/ca.key signs its certificates: keep it where no host can "
+		    "read it.",
+		    directory, trust_domain, directory);
 	return code;
 }
 
@@ -141,7 +147,8 @@ write_seal(struct admin *admin, const struct issue *issue, const char *trust_dom
 	if (exists(issue->out, "seal.key"))
 		return 0;
 	if (path_print(name, sizeof name, "%s/%s", trust_domain, issue->host.text) < 0)
-		return verb_fail(admin, ADMIN_FAILURE, "the trust domain and the host's name are too long for a seal key");
+		return verb_fail(
+		    admin, ADMIN_FAILURE, "the trust domain and the host's name are too long for a seal key");
 	if (seal_generate(name, secret, sizeof secret, public, sizeof public, &error) < 0)
 		return verb_fail(admin, ADMIN_FAILURE, "%s", error.text);
 	code = write_file(admin, issue->out, "seal.pub", public, strlen(public), 0644);
@@ -184,7 +191,9 @@ carry_out(struct admin *admin, const struct issue *issue)
 	if (code == 0)
 		code = write_seal(admin, issue, pki_ca_trust_domain(ca));
 	if (code == 0)
-		verb_say(admin, "%s has the key and certificate of spiffe://%s/host/%s, good for %" PRIu64 " days, the trust bundle, and the key that seals the audit trail.",
+		verb_say(admin,
+		    "%s has the key and certificate of spiffe://%s/host/%s, good for %" PRIu64
+		    " days, the trust bundle, and the key that seals the audit trail.",
 		    issue->out, pki_ca_trust_domain(ca), issue->host.text, issue->days);
 	pki_ca_free(ca);
 	return code;
@@ -196,8 +205,8 @@ cmd_pki_issue(struct admin *admin, int argc, char **argv)
 	const char *type = "ed25519", *days = NULL;
 	struct issue issue = {.days = PKI_DAYS_DEFAULT};
 	bool force = false;
-	const struct verb_option options[] = {{"dir", .value = &issue.ca_directory}, {"out", .value = &issue.out}, {"key-type", .value = &type},
-	    {"days", .value = &days}, {"force", .flag = &force}, {NULL}};
+	const struct verb_option options[] = {{"dir", .value = &issue.ca_directory}, {"out", .value = &issue.out},
+	    {"key-type", .value = &type}, {"days", .value = &days}, {"force", .flag = &force}, {NULL}};
 	struct error error = {0};
 	int code = verb_options(admin, &argc, argv, options, 1, 1);
 
@@ -212,7 +221,8 @@ cmd_pki_issue(struct admin *admin, int argc, char **argv)
 	if (pki_key_type_parse(type, &issue.type, &error) < 0)
 		return verb_usage(admin, "--key-type %s", error.text);
 	if (!force && (exists(issue.out, "host.key") || exists(issue.out, "host.pem")))
-		return verb_fail(admin, ADMIN_CONFLICT, "%s has a host's key already; --force replaces it (the seal key stays)", issue.out);
+		return verb_fail(admin, ADMIN_CONFLICT,
+		    "%s has a host's key already; --force replaces it (the seal key stays)", issue.out);
 	return carry_out(admin, &issue);
 }
 

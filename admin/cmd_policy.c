@@ -46,8 +46,7 @@ report_json(const struct report *report, const struct faults *faults, bool good)
 static void
 load(struct admin *admin, int argc, char **argv, struct report *report, struct faults *faults)
 {
-	AUTO_FREE
-	char *directory = verb_path(admin, "/etc/netbus/policy.d");
+	AUTO_FREE char *directory = verb_path(admin, "/etc/netbus/policy.d");
 	struct files files = {0};
 	struct policy *policy;
 
@@ -73,9 +72,8 @@ finish(struct admin *admin, const struct report *report, const struct faults *fa
 		report_json(report, faults, faults->count == 0);
 	if (faults->count > 0) {
 		verb_faults(admin, faults, 0);
-		return verb_fail(admin, ADMIN_FAILURE,
-		    "%zu fault%s: a load of this would change nothing", faults->count,
-		    faults->count == 1 ? "" : "s");
+		return verb_fail(admin, ADMIN_FAILURE, "%zu fault%s: a load of this would change nothing",
+		    faults->count, faults->count == 1 ? "" : "s");
 	}
 	return ADMIN_OK;
 }
@@ -101,8 +99,8 @@ check(struct admin *admin, int argc, char **argv, bool wants_tests)
 	if (code == ADMIN_OK && wants_tests)
 		verb_say(admin, "Good: all tests pass (%zu).", report.tests);
 	else if (code == ADMIN_OK)
-		verb_say(admin, "Good: files %zu, rules %zu, limits %zu, tests that pass %zu.",
-		    report.files, report.rules, report.limits, report.tests);
+		verb_say(admin, "Good: files %zu, rules %zu, limits %zu, tests that pass %zu.", report.files,
+		    report.rules, report.limits, report.tests);
 	if (code == ADMIN_OK && report.rules == 0)
 		verb_warn(admin, "without a rule everything is denied");
 	return code;
@@ -134,8 +132,7 @@ static void
 add_match(struct table *table, const struct msg_row_match *row)
 {
 	char where[CELL_LEN], effect[CELL_LEN];
-	const char *cells[] = {
-	    row->rule, where, effect, row->mode, row->demands, row->decides ? "decides" : ""};
+	const char *cells[] = {row->rule, where, effect, row->mode, row->demands, row->decides ? "decides" : ""};
 
 	snprintf(where, sizeof where, "%s:%u", row->file, row->line);
 	snprintf(effect, sizeof effect, "%s%s", row->effect, row->observe ? " (observe)" : "");
@@ -162,10 +159,8 @@ say_verdict(struct admin *admin, const struct msg_row_verdict *verdict)
 	char ttl[DURATION_TEXT_LEN], where[sizeof verdict->rule + sizeof verdict->file + 32] = "";
 
 	if (verdict->rule[0] != '\0')
-		snprintf(where, sizeof where, ", by rule %s (%s:%u)", verdict->rule, verdict->file,
-		    verdict->line);
-	verb_say(
-	    admin, "%s%s: %s.", verdict->allowed ? "Allowed" : "Denied", where, verdict->sentence);
+		snprintf(where, sizeof where, ", by rule %s (%s:%u)", verdict->rule, verdict->file, verdict->line);
+	verb_say(admin, "%s%s: %s.", verdict->allowed ? "Allowed" : "Denied", where, verdict->sentence);
 	print_duration((int64_t)verdict->max_ttl_us, ttl);
 	if (verdict->allowed && verdict->max_ttl_us != 0)
 		verb_say(admin, "The lease would last at most %s.", ttl);
@@ -175,8 +170,8 @@ static int
 parse_explain(struct admin *admin, int argc, char **argv, struct msg_explain *request)
 {
 	const char *host = NULL, *verb = "attach", *mode = NULL, *at = NULL;
-	const struct verb_option options[] = {{"host", .value = &host}, {"verb", .value = &verb},
-	    {"mode", .value = &mode}, {"at", .value = &at}, {NULL}};
+	const struct verb_option options[] = {
+	    {"host", .value = &host}, {"verb", .value = &verb}, {"mode", .value = &mode}, {"at", .value = &at}, {NULL}};
 	struct error error;
 	int64_t at_us = 0;
 	int code = verb_options(admin, &argc, argv, options, 2, 2);
@@ -192,16 +187,14 @@ parse_explain(struct admin *admin, int argc, char **argv, struct msg_explain *re
 	if (code != 0)
 		return code;
 	if (host == NULL)
-		return verb_usage(
-		    admin, "--host is missing: which host would ask for %s?", request->vm);
+		return verb_usage(admin, "--host is missing: which host would ask for %s?", request->vm);
 	if (verb_find(verb) == 0)
 		return verb_usage(admin,
 		    "--verb '%s' is none; list, attach, discard, resize-see, handover, steal and "
 		    "usb-control are",
 		    verb);
 	if (at != NULL && (clock_parse(at, &at_us, &error) < 0 || at_us <= 0))
-		return verb_usage(
-		    admin, "--at '%s' is no time; write it like 2026-11-22T12:00Z", at);
+		return verb_usage(admin, "--at '%s' is no time; write it like 2026-11-22T12:00Z", at);
 	request->when_at = (uint64_t)at_us;
 	snprintf(request->verb, sizeof request->verb, "%s", verb);
 	return 0;
@@ -211,8 +204,7 @@ int
 cmd_policy_explain(struct admin *admin, int argc, char **argv)
 {
 	static const char *const titles[] = {"RULE", "AT", "EFFECT", "MODE", "DEMANDS", "", NULL};
-	struct explanation explanation = {
-	    .asking = {.take = take_explanation, .context = &explanation}};
+	struct explanation explanation = {.asking = {.take = take_explanation, .context = &explanation}};
 	struct msg_explain request = {0};
 	json_t *object;
 	int code = parse_explain(admin, argc, argv, &request);
@@ -244,8 +236,7 @@ int
 cmd_policy_reload(struct admin *admin, int argc, char **argv)
 {
 	const struct verb_option options[] = {{NULL}};
-	static const struct row_kind kinds[] = {
-	    {ADMIN_ROW_FAULT, "faults"}, {ADMIN_ROW_RECEIPT, "receipts"}, {0}};
+	static const struct row_kind kinds[] = {{ADMIN_ROW_FAULT, "faults"}, {ADMIN_ROW_RECEIPT, "receipts"}, {0}};
 	struct msg_policy_reload request = {.dry_run = admin->dry_run};
 	int code = verb_options(admin, &argc, argv, options, 0, 0);
 

@@ -43,29 +43,26 @@ names_something(const struct msg_revoke *request)
 {
 	static const uint8_t no_lease[sizeof request->lease];
 
-	return request->grant != 0 || request->vm[0] || request->share[0] || request->host[0] ||
-	       request->tenant[0] || memcmp(request->lease, no_lease, sizeof no_lease) != 0;
+	return request->grant != 0 || request->vm[0] || request->share[0] || request->host[0] || request->tenant[0] ||
+	       memcmp(request->lease, no_lease, sizeof no_lease) != 0;
 }
 
 static int
 parse_request(struct admin *admin, int argc, char **argv, struct msg_revoke *request)
 {
-	const char *vm = NULL, *share = NULL, *host = NULL, *tenant = NULL, *lease = NULL,
-		   *mode = NULL, *deadline = NULL;
+	const char *vm = NULL, *share = NULL, *host = NULL, *tenant = NULL, *lease = NULL, *mode = NULL,
+		   *deadline = NULL;
 	bool keep_grants = false;
 	const struct verb_option options[] = {{"vm", .value = &vm}, {"share", .value = &share},
 	    {"host", .value = &host}, {"tenant", .value = &tenant}, {"lease", .value = &lease},
-	    {"mode", .value = &mode}, {"deadline", .value = &deadline},
-	    {"keep-grants", .flag = &keep_grants}, {NULL}};
+	    {"mode", .value = &mode}, {"deadline", .value = &deadline}, {"keep-grants", .flag = &keep_grants}, {NULL}};
 	uint64_t courtesy_us = 0;
 	int code = verb_options(admin, &argc, argv, options, 0, 1);
 
 	if (code == 0 && argc == 1 && strchr(argv[0], '/') != NULL)
-		return verb_usage(admin,
-		    "'%s' is no grant's number; for a VM say --vm, for a share --share", argv[0]);
+		return verb_usage(admin, "'%s' is no grant's number; for a VM say --vm, for a share --share", argv[0]);
 	if (code == 0)
-		code = operand_number(
-		    admin, "grant", argc == 1 ? argv[0] : NULL, 1, INT64_MAX, &request->grant);
+		code = operand_number(admin, "grant", argc == 1 ? argv[0] : NULL, 1, INT64_MAX, &request->grant);
 	if (code == 0)
 		code = operand_qualified(admin, "VM", vm, request->vm);
 	if (code == 0)
@@ -77,8 +74,7 @@ parse_request(struct admin *admin, int argc, char **argv, struct msg_revoke *req
 	if (code == 0)
 		code = operand_revoke_mode(admin, mode);
 	if (code == 0)
-		code =
-		    operand_duration(admin, "--deadline", deadline, COURTESY_MOST_US, &courtesy_us);
+		code = operand_duration(admin, "--deadline", deadline, COURTESY_MOST_US, &courtesy_us);
 	if (code == 0 && lease != NULL)
 		code = lease_operand(admin, lease, false, request->lease);
 	if (code != 0)
@@ -158,8 +154,7 @@ ask(struct admin *admin, const struct msg_revoke *request)
 	if (admin->json)
 		table_free(receipts.table);
 	else
-		table_print(
-		    admin, receipts.table, code == ADMIN_OK ? "No live lease is concerned." : "");
+		table_print(admin, receipts.table, code == ADMIN_OK ? "No live lease is concerned." : "");
 	json_decref(receipts.rows);
 	return code;
 }
@@ -169,8 +164,7 @@ ask(struct admin *admin, const struct msg_revoke *request)
 static bool
 confirmed(void)
 {
-	AUTO_FREE
-	char *answer = NULL;
+	AUTO_FREE char *answer = NULL;
 	size_t room = 0;
 
 	fputs("End this now? [y/N] ", stderr);
@@ -191,8 +185,7 @@ cmd_revoke(struct admin *admin, int argc, char **argv)
 	if (request.courtesy_ms > 0 && admin->timeout_ms < request.courtesy_ms + COURTESY_SLACK_MS)
 		admin->timeout_ms = request.courtesy_ms + COURTESY_SLACK_MS;
 	if (!admin->yes || admin->dry_run) {
-		if (!admin->dry_run &&
-		    (admin->json || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
+		if (!admin->dry_run && (admin->json || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
 			return verb_usage(admin, "there is nobody to ask whether this shall end: "
 						 "see with --dry-run what it is, then say --yes");
 		request.dry_run = 1;

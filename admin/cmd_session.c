@@ -22,12 +22,9 @@ session_cells(const union admin_body *body, char (*cells)[CELL_LEN])
 int
 cmd_session_list(struct admin *admin, int argc, char **argv)
 {
-	static const char *const titles[] = {
-	    "ID", "KIND", "FROM", "HOST", "STATE", "VM", "SHARE", "LANE", NULL};
-	static const struct listing listing = {.row = ADMIN_ROW_SESSION,
-	    .titles = titles,
-	    .cells = session_cells,
-	    .empty = "There is no session."};
+	static const char *const titles[] = {"ID", "KIND", "FROM", "HOST", "STATE", "VM", "SHARE", "LANE", NULL};
+	static const struct listing listing = {
+	    .row = ADMIN_ROW_SESSION, .titles = titles, .cells = session_cells, .empty = "There is no session."};
 	const struct verb_option options[] = {{NULL}};
 	struct msg_get_sessions request = {0};
 	int code = verb_options(admin, &argc, argv, options, 0, 0);

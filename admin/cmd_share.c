@@ -15,24 +15,20 @@ share_cells(const union admin_body *body, char (*cells)[CELL_LEN])
 	cell_text(cells[0], row->share);
 	cell_text(cells[1], row->read_only ? "ro" : "rw");
 	cell_text(cells[2], row->sharing);
-	cell_text(cells[3], !row->configured ? "not configured"
-			    : row->enabled   ? "enabled"
-					     : "disabled");
+	cell_text(cells[3], !row->configured ? "not configured" : row->enabled ? "enabled" : "disabled");
 	cell_number(cells[4], row->leases);
 	if (row->path[0] != '\0') {
 		cell_text(cells[5], row->path);
 	} else {
 		cell_size(cells[5], row->memory_bytes);
-		cell_text(cells[5] + strlen(cells[5]),
-		    " of memory"); /* a size has at most 23 bytes, so this fits */
+		cell_text(cells[5] + strlen(cells[5]), " of memory"); /* a size has at most 23 bytes, so this fits */
 	}
 }
 
 int
 cmd_share_list(struct admin *admin, int argc, char **argv)
 {
-	static const char *const titles[] = {
-	    "SHARE", "MODE", "SHARING", "STATE", "LEASES", "DEVICE", NULL};
+	static const char *const titles[] = {"SHARE", "MODE", "SHARING", "STATE", "LEASES", "DEVICE", NULL};
 	static const struct listing listing = {.row = ADMIN_ROW_SHARE,
 	    .titles = titles,
 	    .cells = share_cells,

@@ -52,15 +52,12 @@ show_policy(struct admin *admin, const struct gathered *gathered)
 		verb_say(admin, "policy       none is in force, so everything is denied");
 	else
 		verb_say(admin, "policy       generation %llu (%s) since %s; %u rules, %u tests",
-		    (unsigned long long)status->generation, status->policy_state, or_none(loaded),
-		    status->rules, status->policy_tests);
+		    (unsigned long long)status->generation, status->policy_state, or_none(loaded), status->rules,
+		    status->policy_tests);
 	if (status->load_failed_at == 0)
 		return;
-	verb_say(admin,
-	    "             the load of %s failed; mend this, then: netbus-admin policy reload",
-	    failed);
-	json_array_foreach(gathered->faults, i, fault)
-	    verb_say(admin, "             %s", json_string_value(fault));
+	verb_say(admin, "             the load of %s failed; mend this, then: netbus-admin policy reload", failed);
+	json_array_foreach(gathered->faults, i, fault) verb_say(admin, "             %s", json_string_value(fault));
 }
 
 static void
@@ -71,8 +68,7 @@ show_listening(struct admin *admin, const json_t *listening)
 
 	if (json_array_size(listening) == 0)
 		verb_say(admin, "listening    nowhere: this host only attaches");
-	json_array_foreach(listening, i, address)
-	    verb_say(admin, "listening    %s", json_string_value(address));
+	json_array_foreach(listening, i, address) verb_say(admin, "listening    %s", json_string_value(address));
 }
 
 static void
@@ -80,8 +76,7 @@ show_trail(struct admin *admin, const struct msg_row_status *status)
 {
 	if (status->trail_ok)
 		verb_say(admin, "audit trail  %s, %llu records, %llu of them sealed", status->trail,
-		    (unsigned long long)status->trail_lines,
-		    (unsigned long long)status->checkpoint_lines);
+		    (unsigned long long)status->trail_lines, (unsigned long long)status->checkpoint_lines);
 	else
 		verb_say(admin,
 		    "audit trail  %s CANNOT BE WRITTEN: nothing new is allowed; netbus-admin "
@@ -104,19 +99,15 @@ show(struct admin *admin, const struct gathered *gathered)
 
 	print_duration(clock_wall_us() - (int64_t)status->started_at, up);
 	cell_time(expires, status->certificate_expires_at);
-	verb_say(admin, "host         %s (spiffe://%s/host/%s)", status->host, status->trust_domain,
-	    status->host);
-	verb_say(admin, "netbusd      %s, up %s; you are %s", status->version, up,
-	    or_none(status->role));
+	verb_say(admin, "host         %s (spiffe://%s/host/%s)", status->host, status->trust_domain, status->host);
+	verb_say(admin, "netbusd      %s, up %s; you are %s", status->version, up, or_none(status->role));
 	show_listening(admin, gathered->listening);
-	verb_say(admin, "certificate  until %s; public key %s", or_none(expires),
-	    or_none(status->fingerprint));
+	verb_say(admin, "certificate  until %s; public key %s", or_none(expires), or_none(status->fingerprint));
 	show_policy(admin, gathered);
-	verb_say(admin, "now          %u shares, %u grants, %u leases, %u sessions, %u attachments",
-	    status->shares, status->grants, status->leases, status->sessions, status->attachments);
+	verb_say(admin, "now          %u shares, %u grants, %u leases, %u sessions, %u attachments", status->shares,
+	    status->grants, status->leases, status->sessions, status->attachments);
 	show_trail(admin, status);
-	verb_say(admin, "files        %s, %s, %s", status->config, status->policy_directory,
-	    status->pki_directory);
+	verb_say(admin, "files        %s, %s, %s", status->config, status->policy_directory, status->pki_directory);
 }
 
 int

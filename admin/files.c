@@ -56,10 +56,8 @@ add_file(struct files *files, const char *path, struct faults *faults)
 		faults_add(faults, path, 0, 0, "%s", error.text);
 		return;
 	}
-	files->names =
-	    verb_memory(reallocarray(files->names, files->count + 1, sizeof *files->names));
-	files->texts =
-	    verb_memory(reallocarray(files->texts, files->count + 1, sizeof *files->texts));
+	files->names = verb_memory(reallocarray(files->names, files->count + 1, sizeof *files->names));
+	files->texts = verb_memory(reallocarray(files->texts, files->count + 1, sizeof *files->texts));
 	files->rows = verb_memory(reallocarray(files->rows, files->count + 1, sizeof *files->rows));
 	files->names[files->count] = verb_memory(strdup(name));
 	files->texts[files->count] = text;
@@ -95,8 +93,7 @@ add_directory(struct files *files, const char *path, struct faults *faults)
 	}
 	for (int i = 0; i < count; i++) {
 		if (path_print(whole, sizeof whole, "%s/%s", path, entries[i]->d_name) < 0)
-			faults_add(
-			    faults, path, 0, 0, "%s: the path is too long", entries[i]->d_name);
+			faults_add(faults, path, 0, 0, "%s: the path is too long", entries[i]->d_name);
 		else
 			files_add(files, whole, FILES_REGULAR, faults);
 		free(entries[i]);
@@ -116,8 +113,8 @@ files_add(struct files *files, const char *path, enum files_allowed allowed, str
 	else if (S_ISDIR(status.st_mode) && allowed == FILES_OR_DIRECTORIES)
 		add_directory(files, path, faults);
 	else
-		faults_add(faults, path, 0, 0,
-		    "this is not a file; a policy directory has only files named NN-name.yaml");
+		faults_add(
+		    faults, path, 0, 0, "this is not a file; a policy directory has only files named NN-name.yaml");
 }
 
 struct policy *

@@ -19,8 +19,7 @@ struct files {
 enum files_allowed { FILES_REGULAR, FILES_OR_DIRECTORIES };
 
 /* Reads a file, or all files of a directory. What cannot be read is a fault. */
-void files_add(
-    struct files *files, const char *path, enum files_allowed allowed, struct faults *faults);
+void files_add(struct files *files, const char *path, enum files_allowed allowed, struct faults *faults);
 /* NULL when `faults` has any, also from before. */
 struct policy *files_load(const struct files *files, struct faults *faults);
 void files_clear(struct files *files);

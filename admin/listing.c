@@ -61,11 +61,8 @@ print_fields(struct admin *admin, const json_t *object)
 	/* jansson's iterator takes an object that is not const, and only reads it. */
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
-		char *text = json_is_string(value) || json_is_null(value)
-				 ? NULL
-				 : json_dumps(value, JSON_ENCODE_ANY);
-		const char *cells[] = {
-		    key, json_is_string(value) ? json_string_value(value) : text};
+		char *text = json_is_string(value) || json_is_null(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
+		const char *cells[] = {key, json_is_string(value) ? json_string_value(value) : text};
 
 		table_row(table, cells);
 		free(text);
@@ -80,8 +77,7 @@ show_gathered(struct admin *admin, struct gathering *gathering, int code)
 	size_t count = json_array_size(gathering->rows);
 
 	if (gathering->strange && code == ADMIN_OK)
-		code = verb_fail(
-		    admin, ADMIN_FAILURE, "netbusd answered with rows that were not asked for");
+		code = verb_fail(admin, ADMIN_FAILURE, "netbusd answered with rows that were not asked for");
 	else if (listing->single && code == ADMIN_OK && count == 0)
 		code = verb_fail(admin, ADMIN_NOT_FOUND, "%s", listing->empty);
 	if (code != ADMIN_OK && count == 0) {
@@ -102,11 +98,9 @@ show_gathered(struct admin *admin, struct gathering *gathering, int code)
 }
 
 int
-client_list(
-    struct admin *admin, uint16_t number, const void *request, const struct listing *listing)
+client_list(struct admin *admin, uint16_t number, const void *request, const struct listing *listing)
 {
-	struct gathering gathering = {
-	    .asking = {.take = gather, .context = &gathering}, .listing = listing};
+	struct gathering gathering = {.asking = {.take = gather, .context = &gathering}, .listing = listing};
 	int code;
 
 	gathering.rows = verb_memory(json_array());
@@ -135,8 +129,8 @@ say_row(struct admin *admin, uint16_t number, const union admin_body *body)
 
 	if (number == ADMIN_ROW_RECEIPT) {
 		cell_lease(lease, receipt->lease);
-		verb_say(admin, "lease %s of %s on %s at %s: %s", lease, receipt->vm,
-		    receipt->share, receipt->host, receipt->outcome);
+		verb_say(admin, "lease %s of %s on %s at %s: %s", lease, receipt->vm, receipt->share, receipt->host,
+		    receipt->outcome);
 	} else if (number == ADMIN_ROW_FAULT) {
 		memcpy(text, body->row_fault.text, sizeof text);
 		fault.text = text;
@@ -150,18 +144,16 @@ take_change(struct asking *asking, uint16_t number, const union admin_body *body
 {
 	struct changing *changing = asking->context;
 
-	for (const struct row_kind *kind = changing->kinds; kind != NULL && kind->key != NULL;
-	     kind++)
+	for (const struct row_kind *kind = changing->kinds; kind != NULL && kind->key != NULL; kind++)
 		if (kind->row == number)
-			output_append(json_object_get(changing->rows, kind->key),
-			    output_object(&admin_row(number)->type, body));
+			output_append(
+			    json_object_get(changing->rows, kind->key), output_object(&admin_row(number)->type, body));
 	if (!changing->admin->json)
 		say_row(changing->admin, number, body);
 }
 
 int
-client_change(
-    struct admin *admin, uint16_t number, const void *request, const struct row_kind *kinds)
+client_change(struct admin *admin, uint16_t number, const void *request, const struct row_kind *kinds)
 {
 	struct changing changing = {
 	    .asking = {.take = take_change, .context = &changing}, .admin = admin, .kinds = kinds};

@@ -84,8 +84,7 @@ admin_verbs(void)
 static void
 print_name(char *text, size_t room, const struct verb *verb)
 {
-	snprintf(
-	    text, room, "%s%s%s", verb->noun, verb->name ? " " : "", verb->name ? verb->name : "");
+	snprintf(text, room, "%s%s%s", verb->noun, verb->name ? " " : "", verb->name ? verb->name : "");
 }
 
 /* The verbs of one noun, or all. */
@@ -109,8 +108,8 @@ help(const struct verb *verb, const char *noun)
 
 	if (verb != NULL) {
 		print_name(name, sizeof name, verb);
-		printf("usage: netbus-admin %s%s%s\n\n%s: %s.\n\n", name, verb->usage[0] ? " " : "",
-		    verb->usage, name, verb->summary);
+		printf("usage: netbus-admin %s%s%s\n\n%s: %s.\n\n", name, verb->usage[0] ? " " : "", verb->usage, name,
+		    verb->summary);
 	} else {
 		printf("usage: netbus-admin [OPTION...] %s\n\n", noun ? noun : "NOUN [VERB] ...");
 		print_verbs(stdout, noun);
@@ -165,14 +164,13 @@ no_verb(struct admin *admin, int argc, char **argv)
 	words[count] = NULL;
 	nearest = nearest_word(noun_known && argc > 1 ? argv[1] : argv[0], words);
 	if (!noun_known)
-		return verb_usage(admin, "there is no '%s'%s%s%s", argv[0],
-		    nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+		return verb_usage(admin, "there is no '%s'%s%s%s", argv[0], nearest ? "; did you mean " : "",
+		    nearest ? nearest : "", nearest ? "?" : "");
 	if (argc < 2)
 		verb_fail(admin, ADMIN_USAGE, "'%s' needs a verb:", argv[0]);
 	else
-		verb_fail(admin, ADMIN_USAGE, "'%s' has no verb '%s'%s%s%s; it has:", argv[0],
-		    argv[1], nearest ? " (did you mean " : "", nearest ? nearest : "",
-		    nearest ? "?)" : "");
+		verb_fail(admin, ADMIN_USAGE, "'%s' has no verb '%s'%s%s%s; it has:", argv[0], argv[1],
+		    nearest ? " (did you mean " : "", nearest ? nearest : "", nearest ? "?)" : "");
 	print_verbs(stderr, argv[0]);
 	return ADMIN_USAGE;
 }
@@ -207,8 +205,7 @@ settle_reason(struct admin *admin, const char *reason)
 
 	for (size_t i = 0; i < length; i++)
 		if ((unsigned char)reason[i] < 0x20 || reason[i] == 0x7f)
-			return verb_usage(
-			    admin, "--reason has a control character; one line of text is wanted");
+			return verb_usage(admin, "--reason has a control character; one line of text is wanted");
 	if (length > sizeof((struct msg_grant_add *)NULL)->reason - 1 || !is_utf8(reason, length))
 		return verb_usage(admin,
 		    "--reason is too long or not UTF-8; at most %zu bytes fit into the audit trail",
@@ -227,8 +224,7 @@ settle(struct admin *admin, struct globals *globals)
 	settle_root(admin, globals);
 	admin->color = !globals->no_color && getenv("NO_COLOR") == NULL && isatty(STDOUT_FILENO) &&
 		       (terminal == NULL || strcmp(terminal, "dumb") != 0);
-	code = operand_duration(
-	    admin, "--timeout", globals->timeout, UINT64_C(86400) * 1000000, &timeout_us);
+	code = operand_duration(admin, "--timeout", globals->timeout, UINT64_C(86400) * 1000000, &timeout_us);
 	if (code == 0)
 		code = settle_reason(admin, globals->reason != NULL ? globals->reason : "");
 	admin->timeout_ms = (unsigned)((timeout_us + 999) / 1000);
@@ -238,10 +234,9 @@ settle(struct admin *admin, struct globals *globals)
 static int
 take_globals(struct admin *admin, struct globals *globals, int *argc, char **argv)
 {
-	const struct verb_option options[] = {{"json", .flag = &admin->json},
-	    {"quiet", .flag = &admin->quiet}, {"no-color", .flag = &globals->no_color},
-	    {"dry-run", .flag = &admin->dry_run}, {"yes", .flag = &admin->yes},
-	    {"root", .value = &globals->root}, {"socket", .value = &globals->socket},
+	const struct verb_option options[] = {{"json", .flag = &admin->json}, {"quiet", .flag = &admin->quiet},
+	    {"no-color", .flag = &globals->no_color}, {"dry-run", .flag = &admin->dry_run},
+	    {"yes", .flag = &admin->yes}, {"root", .value = &globals->root}, {"socket", .value = &globals->socket},
 	    {"timeout", .value = &globals->timeout}, {"reason", .value = &globals->reason},
 	    {"help", .flag = &globals->help}, {"version", .flag = &globals->version}, {NULL}};
 	int code = verb_globals(admin, argc, argv, options);

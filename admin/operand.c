@@ -46,15 +46,13 @@ operand_mode(struct admin *admin, const char *text, uint8_t *mode)
 	if (text == NULL)
 		return 0;
 	if (strcmp(text, "ro") != 0 && strcmp(text, "rw") != 0)
-		return verb_usage(
-		    admin, "--mode '%s' is no mode; ro (read) and rw (read and write) are", text);
+		return verb_usage(admin, "--mode '%s' is no mode; ro (read) and rw (read and write) are", text);
 	*mode = strcmp(text, "rw") == 0;
 	return 0;
 }
 
 int
-operand_number(struct admin *admin, const char *what, const char *text, uint64_t least,
-    uint64_t most, uint64_t *number)
+operand_number(struct admin *admin, const char *what, const char *text, uint64_t least, uint64_t most, uint64_t *number)
 {
 	struct error error;
 
@@ -66,8 +64,7 @@ operand_number(struct admin *admin, const char *what, const char *text, uint64_t
 }
 
 int
-operand_duration(
-    struct admin *admin, const char *what, const char *text, uint64_t most_us, uint64_t *us)
+operand_duration(struct admin *admin, const char *what, const char *text, uint64_t most_us, uint64_t *us)
 {
 	char most[DURATION_TEXT_LEN];
 	struct error error;
@@ -79,9 +76,8 @@ operand_duration(
 		return verb_usage(admin, "%s: %s", what, error.text);
 	print_duration((int64_t)most_us, most);
 	if (parsed <= 0 || (uint64_t)parsed > most_us)
-		return verb_usage(admin,
-		    "%s: %s is out of range; more than nothing and at most %s is allowed", what,
-		    text, most);
+		return verb_usage(
+		    admin, "%s: %s is out of range; more than nothing and at most %s is allowed", what, text, most);
 	*us = (uint64_t)parsed;
 	return 0;
 }

@@ -35,8 +35,7 @@ output_append(json_t *array, json_t *taken)
 void
 output_json(json_t *taken)
 {
-	if (json_dumpf(verb_memory(taken), stdout,
-		JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) < 0)
+	if (json_dumpf(verb_memory(taken), stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY) < 0)
 		verb_memory(NULL);
 	fputc('\n', stdout);
 	json_decref(taken);
@@ -69,8 +68,7 @@ json_of_number(const struct field *field, uint64_t value)
 static json_t *
 json_of_bytes(const uint8_t *bytes, size_t length)
 {
-	AUTO_FREE
-	char *text = verb_memory(malloc(2 * length + 1));
+	AUTO_FREE char *text = verb_memory(malloc(2 * length + 1));
 	uint8_t any = 0;
 
 	for (size_t i = 0; i < length; i++)
@@ -117,8 +115,7 @@ json_t *
 output_object(const struct message_type *type, const void *message)
 {
 	size_t room = message_room(type);
-	AUTO_FREE
-	uint8_t *encoded = verb_memory(malloc(room + 1));
+	AUTO_FREE uint8_t *encoded = verb_memory(malloc(room + 1));
 	json_t *object = verb_memory(json_object());
 	int length = message_encode(type, message, encoded, room);
 	struct reader reader = reader_over(encoded, length > 0 ? (size_t)length : 0);
@@ -160,8 +157,7 @@ table_row(struct table *table, const char *const *cells)
 	size_t at = table->rows * table->columns;
 	char text[CELL_TEXT_ROOM];
 
-	table->cells =
-	    verb_memory(reallocarray(table->cells, at + table->columns, sizeof *table->cells));
+	table->cells = verb_memory(reallocarray(table->cells, at + table->columns, sizeof *table->cells));
 	for (size_t i = 0; i < table->columns; i++) {
 		const char *cell = cells[i] != NULL && cells[i][0] != '\0' ? cells[i] : "-";
 

@@ -77,9 +77,8 @@ verb_usage(struct admin *admin, const char *format, ...)
 		      "them\n",
 		    stderr);
 	else
-		fprintf(stderr, "usage: netbus-admin %s%s%s%s%s\n", verb->noun,
-		    verb->name ? " " : "", verb->name ? verb->name : "", verb->usage[0] ? " " : "",
-		    verb->usage);
+		fprintf(stderr, "usage: netbus-admin %s%s%s%s%s\n", verb->noun, verb->name ? " " : "",
+		    verb->name ? verb->name : "", verb->usage[0] ? " " : "", verb->usage);
 	return ADMIN_USAGE;
 }
 
@@ -163,15 +162,14 @@ find_option(const struct taking *taking, const char *name, size_t length)
 static int
 unknown_option(const struct taking *taking, const char *name, size_t length)
 {
-	static const char *const globals[] = {"json", "quiet", "no-color", "dry-run", "yes",
-	    "socket", "timeout", "reason", "root", "help"};
+	static const char *const globals[] = {
+	    "json", "quiet", "no-color", "dry-run", "yes", "socket", "timeout", "reason", "root", "help"};
 	const char *words[OPTIONS_MAX + ARRAY_LENGTH(globals) + 1];
 	size_t count = 0;
 	char given[65] = "";
 	const char *nearest;
 
-	for (const struct verb_option *option = taking->options;
-	     option->name != NULL && count < OPTIONS_MAX; option++)
+	for (const struct verb_option *option = taking->options; option->name != NULL && count < OPTIONS_MAX; option++)
 		words[count++] = option->name;
 	for (size_t i = 0; i < ARRAY_LENGTH(globals); i++)
 		words[count++] = globals[i];
@@ -194,8 +192,7 @@ value_of(struct taking *taking, const char *equals)
 	if (taking->at + 1 >= taking->argc)
 		return NULL;
 	next = taking->argv[taking->at + 1];
-	if (strncmp(next, "--", 2) ==
-	    0) /* more likely a forgotten value; --name=--x says what it means */
+	if (strncmp(next, "--", 2) == 0) /* more likely a forgotten value; --name=--x says what it means */
 		return NULL;
 	taking->at++;
 	return next;
@@ -252,8 +249,8 @@ take_options(struct taking *taking, int *argc)
 		} else if (!ended && strncmp(word, "--", 2) == 0) {
 			code = take_option(taking, &taken);
 		} else if (!ended && taking->strict && word[0] == '-' && word[1] != '\0') {
-			code = verb_usage(taking->admin,
-			    "unknown option '%s'; options are written with two dashes", word);
+			code =
+			    verb_usage(taking->admin, "unknown option '%s'; options are written with two dashes", word);
 		}
 		if (code != 0)
 			return code;
@@ -273,8 +270,7 @@ verb_globals(struct admin *admin, int *argc, char **argv, const struct verb_opti
 }
 
 int
-verb_options(struct admin *admin, int *argc, char **argv, const struct verb_option *options,
-    int least, int most)
+verb_options(struct admin *admin, int *argc, char **argv, const struct verb_option *options, int least, int most)
 {
 	struct taking taking = {.admin = admin, .options = options, .strict = true, .argv = argv};
 	int code = take_options(&taking, argc);
@@ -282,9 +278,8 @@ verb_options(struct admin *admin, int *argc, char **argv, const struct verb_opti
 	if (code != 0)
 		return code;
 	if (*argc < least)
-		return *argc == 0
-			   ? verb_usage(admin, "an operand is missing")
-			   : verb_usage(admin, "an operand is missing after '%s'", argv[*argc - 1]);
+		return *argc == 0 ? verb_usage(admin, "an operand is missing")
+				  : verb_usage(admin, "an operand is missing after '%s'", argv[*argc - 1]);
 	if (*argc > most)
 		return verb_usage(admin, "'%s' is an operand too many", argv[most]);
 	return 0;

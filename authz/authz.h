@@ -17,11 +17,11 @@
 enum share_mode { SHARE_EXCLUSIVE = 0, SHARE_SHARED_READ = 1, SHARE_SHARED_WRITE = 2 };
 
 struct authz_facts {
-	bool proved;          /* the host's identity was proved to the broker */
+	bool proved; /* the host's identity was proved to the broker */
 	bool host_denied;
 	bool share_known, share_enabled, share_read_only;
 	enum share_mode share_mode;
-	enum policy_mode mode; /* asked for */
+	enum policy_mode mode;               /* asked for */
 	uint32_t live_readers, live_writers; /* leases of this share */
 	uint32_t live_leases, lease_limit;   /* of this host; limit 0 = none */
 	bool audit_ok, state_ok;
@@ -30,11 +30,11 @@ struct authz_facts {
 struct verdict {
 	bool allowed;
 	enum reason reason;
-	char rule[64];        /* "" when no rule decided */
+	char rule[64]; /* "" when no rule decided */
 	char rule_file[128];
 	unsigned rule_line;
 	uint64_t generation;
-	int64_t max_ttl_us;   /* 0 = none */
+	int64_t max_ttl_us; /* 0 = none */
 };
 
 void authz_decide(const struct policy_verdict *policy, const struct authz_facts *facts, struct verdict *verdict);

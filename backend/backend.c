@@ -39,13 +39,12 @@ has_only_its_flags(const struct io *io)
 static bool
 is_in_range(const struct geometry *geometry, const struct io *io)
 {
-	uint32_t most =
-	    io->op == IO_READ || io->op == IO_WRITE ? geometry->most_payload : geometry->most_range;
+	uint32_t most = io->op == IO_READ || io->op == IO_WRITE ? geometry->most_payload : geometry->most_range;
 	uint64_t misaligned = (io->offset | io->length) & (geometry->logical_block - 1);
 
 	/* Compared by subtraction: offset + length could wrap around. */
-	return io->length > 0 && io->length <= most && misaligned == 0 &&
-	       io->offset <= geometry->size && io->length <= geometry->size - io->offset;
+	return io->length > 0 && io->length <= most && misaligned == 0 && io->offset <= geometry->size &&
+	       io->length <= geometry->size - io->offset;
 }
 
 int

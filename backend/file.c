@@ -106,13 +106,11 @@ file_open(struct file *file, const char *name, bool writable, bool discard, stru
 	int code;
 
 	if (file->engine->file != NULL)
-		return error_set(
-		    error, -EBUSY, "share %s: this process serves a device already", name);
+		return error_set(error, -EBUSY, "share %s: this process serves a device already", name);
 	file->name = strdup(name);
 	if (file->name == NULL)
 		return error_set(error, -ENOMEM, "share %s: out of memory", name);
-	code = file_geometry(
-	    file->fd, name, writable, discard, &file->backend.geometry, &file->is_block, error);
+	code = file_geometry(file->fd, name, writable, discard, &file->backend.geometry, &file->is_block, error);
 	if (code < 0)
 		return code;
 	code = file->engine->class->adopt(file->engine, file->fd, error);
@@ -122,8 +120,7 @@ file_open(struct file *file, const char *name, bool writable, bool discard, stru
 }
 
 struct backend *
-file_backend_new(struct file_engine *engine, int fd, const char *name, bool writable, bool discard,
-    struct error *error)
+file_backend_new(struct file_engine *engine, int fd, const char *name, bool writable, bool discard, struct error *error)
 {
 	struct file *file = calloc(1, sizeof *file);
 
@@ -165,8 +162,7 @@ struct file_engine *
 file_engine_new(struct loop *loop, bool allow_uring, const char **why, struct error *error)
 {
 	/* Pages that are only read are all the one page of zeroes that the kernel has anyway. */
-	void *zeroes =
-	    mmap(NULL, LIMIT_FRAME_PAYLOAD, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *zeroes = mmap(NULL, LIMIT_FRAME_PAYLOAD, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct file_engine *engine;
 
 	if (zeroes == MAP_FAILED) {

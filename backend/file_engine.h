@@ -87,9 +87,8 @@ struct file_engine {
 	const struct file_engine_class *class;
 	struct loop *loop;
 	struct file *file; /* at most one at a time */
-	uint8_t *
-	    zeroes; /* LIMIT_FRAME_PAYLOAD bytes that nobody can write to, and that take no memory */
-	char why[160]; /* why it is not the io_uring */
+	uint8_t *zeroes;   /* LIMIT_FRAME_PAYLOAD bytes that nobody can write to, and that take no memory */
+	char why[160];     /* why it is not the io_uring */
 };
 
 /* NULL with error when there is none to be had. */
@@ -109,7 +108,7 @@ void file_complete(struct io *io, int status);
 /* ---- file_geometry.c ---- */
 
 /* Finds out what is behind fd. `name`: the share, for messages. Returns 0 or a negative code. */
-int file_geometry(int fd, const char *name, bool writable, bool discard, struct geometry *geometry,
-    bool *is_block, struct error *error);
+int file_geometry(int fd, const char *name, bool writable, bool discard, struct geometry *geometry, bool *is_block,
+    struct error *error);
 
 #endif

@@ -35,13 +35,12 @@ regular_geometry(int fd, const struct stat *status, bool discard, struct geometr
 	int past_end;
 
 	geometry->size = (uint64_t)status->st_size;
-	geometry->physical_block =
-	    block_from((uint64_t)status->st_blksize, BLOCK_LEAST, PHYSICAL_BLOCK_MOST);
+	geometry->physical_block = block_from((uint64_t)status->st_blksize, BLOCK_LEAST, PHYSICAL_BLOCK_MOST);
 	if (!discard || geometry->read_only)
 		return;
 	/* A hole behind the end changes nothing, but tells whether the file system has holes at all. */
-	past_end = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-	    (status->st_size + 4095) / 4096 * 4096, 4096);
+	past_end =
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (status->st_size + 4095) / 4096 * 4096, 4096);
 	geometry->can_discard = past_end == 0 || errno != EOPNOTSUPP;
 }
 
@@ -55,8 +54,7 @@ device_has_discard(int fd)
 }
 
 static int
-block_geometry(
-    int fd, const char *name, bool discard, struct geometry *geometry, struct error *error)
+block_geometry(int fd, const char *name, bool discard, struct geometry *geometry, struct error *error)
 {
 	uint64_t size = 0;
 	int logical = 0, read_only = 0;
@@ -65,10 +63,8 @@ block_geometry(
 
 	if (ioctl(fd, BLKGETSIZE64, &size) < 0 || ioctl(fd, BLKSSZGET, &logical) < 0 ||
 	    ioctl(fd, BLKPBSZGET, &physical) < 0 || ioctl(fd, BLKROGET, &read_only) < 0)
-		return error_errno(
-		    error, -errno, "share %s: cannot find out the size of the block device", name);
-	if (logical < (int)BLOCK_LEAST || logical > (int)LOGICAL_BLOCK_MOST ||
-	    (logical & (logical - 1)) != 0)
+		return error_errno(error, -errno, "share %s: cannot find out the size of the block device", name);
+	if (logical < (int)BLOCK_LEAST || logical > (int)LOGICAL_BLOCK_MOST || (logical & (logical - 1)) != 0)
 		return error_set(error, -EINVAL,
 		    "share %s: the device has blocks of %d bytes; 512 to %u and a power of two can "
 		    "be exported",
@@ -95,9 +91,8 @@ round_size(const char *name, struct geometry *geometry, struct error *error)
 		    name, (unsigned long long)geometry->size, geometry->logical_block);
 	geometry->size -= tail;
 	if (tail != 0)
-		log_warning(
-		    "share %s: its size is no multiple of %u; the last %llu bytes are not exported",
-		    name, geometry->logical_block, (unsigned long long)tail);
+		log_warning("share %s: its size is no multiple of %u; the last %llu bytes are not exported", name,
+		    geometry->logical_block, (unsigned long long)tail);
 	return 0;
 }
 
@@ -112,8 +107,8 @@ can_be_written(int fd)
 }
 
 static int
-find_geometry(int fd, const char *name, const struct stat *status, bool discard,
-    struct geometry *geometry, struct error *error)
+find_geometry(
+    int fd, const char *name, const struct stat *status, bool discard, struct geometry *geometry, struct error *error)
 {
 	if (S_ISBLK(status->st_mode))
 		return block_geometry(fd, name, discard, geometry, error);
@@ -127,12 +122,11 @@ find_geometry(int fd, const char *name, const struct stat *status, bool discard,
 }
 
 int
-file_geometry(int fd, const char *name, bool writable, bool discard, struct geometry *geometry,
-    bool *is_block, struct error *error)
+file_geometry(int fd, const char *name, bool writable, bool discard, struct geometry *geometry, bool *is_block,
+    struct error *error)
 {
-	struct geometry found = {.logical_block = BLOCK_LEAST,
-	    .most_payload = LIMIT_FRAME_PAYLOAD,
-	    .most_range = LIMIT_RANGE};
+	struct geometry found = {
+	    .logical_block = BLOCK_LEAST, .most_payload = LIMIT_FRAME_PAYLOAD, .most_range = LIMIT_RANGE};
 	struct stat status;
 	int code;
 

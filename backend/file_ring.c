@@ -16,8 +16,8 @@
 static int
 restrict_ring(struct io_uring *ring)
 {
-	static const uint8_t operations[] = {IORING_OP_READ, IORING_OP_WRITE, IORING_OP_FSYNC,
-	    IORING_OP_FALLOCATE, IORING_OP_ASYNC_CANCEL};
+	static const uint8_t operations[] = {
+	    IORING_OP_READ, IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_ASYNC_CANCEL};
 	struct io_uring_restriction rows[ARRAY_LENGTH(operations) + 3] = {
 	    {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_FILES_UPDATE},
 	    /* Required, not only allowed: no operation can name a descriptor of the process. */
@@ -29,8 +29,7 @@ restrict_ring(struct io_uring *ring)
 		rows[3 + i].opcode = IORING_RESTRICTION_SQE_OP;
 		rows[3 + i].sqe_op = operations[i];
 	}
-	return io_uring_register(
-	    (unsigned)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, rows, ARRAY_LENGTH(rows));
+	return io_uring_register((unsigned)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, rows, ARRAY_LENGTH(rows));
 }
 
 static int
@@ -57,8 +56,8 @@ file_ring_open(struct io_uring *ring, const char **step)
 	int code;
 
 	*step = "making it";
-	code = io_uring_queue_init(LIMIT_CREDITS, ring,
-	    IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
+	code = io_uring_queue_init(
+	    LIMIT_CREDITS, ring, IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SINGLE_ISSUER);
 	if (code == -EINVAL) /* before Linux 6.0 */
 		code = io_uring_queue_init(LIMIT_CREDITS, ring, IORING_SETUP_R_DISABLED);
 	if (code < 0)

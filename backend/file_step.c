@@ -47,8 +47,7 @@ struct file_call
 file_op_call(const struct file_op *op, const uint8_t *zeroes)
 {
 	const struct io *io = op->io;
-	struct file_call call = {
-	    .kind = op->kind, .offset = io->offset + op->done, .length = io->length - op->done};
+	struct file_call call = {.kind = op->kind, .offset = io->offset + op->done, .length = io->length - op->done};
 
 	switch (op->kind) {
 	case CALL_READ:
@@ -122,9 +121,7 @@ step_unsupported(struct file_op *op, struct file *file)
 	if (op->io->op != IO_DISCARD)
 		return over(op, -EIO);
 	if (!file->said_no_discard)
-		log_warning(
-		    "share %s: discard was asked for, but what the share lies on does not have it",
-		    file->name);
+		log_warning("share %s: discard was asked for, but what the share lies on does not have it", file->name);
 	file->said_no_discard = true;
 	return over(op, -EOPNOTSUPP);
 }

@@ -113,8 +113,7 @@ on_turn_end(struct defer *defer)
 	struct io *io;
 
 	/* on_done may close the file: it is looked up each time. */
-	while (
-	    most-- > 0 && sync->engine.file != NULL && (io = file_take(sync->engine.file)) != NULL)
+	while (most-- > 0 && sync->engine.file != NULL && (io = file_take(sync->engine.file)) != NULL)
 		carry_out(sync->engine.file, io);
 	if (sync->engine.file != NULL && sync->engine.file->first != NULL)
 		defer_start(sync->engine.loop, &sync->turn_end, on_turn_end);
@@ -149,8 +148,7 @@ sync_free(struct file_engine *engine)
 	free(sync_of(engine));
 }
 
-static const struct file_engine_class sync_class = {
-    "preadv2", sync_adopt, sync_wake, sync_push, sync_push, sync_free};
+static const struct file_engine_class sync_class = {"preadv2", sync_adopt, sync_wake, sync_push, sync_push, sync_free};
 
 struct file_engine *
 file_sync_new(struct loop *loop, struct error *error)

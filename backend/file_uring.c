@@ -99,12 +99,12 @@ prepare_entry(struct uring_engine *uring, struct io_uring_sqe *entry, struct fil
 		entry->rw_flags = call.durable ? RWF_DSYNC : 0;
 		break;
 	case CALL_PUNCH:
-		io_uring_prep_fallocate(entry, FILE_SLOT,
-		    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)call.offset, call.length);
+		io_uring_prep_fallocate(
+		    entry, FILE_SLOT, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)call.offset, call.length);
 		break;
 	case CALL_ZERO_RANGE:
-		io_uring_prep_fallocate(entry, FILE_SLOT,
-		    FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)call.offset, call.length);
+		io_uring_prep_fallocate(
+		    entry, FILE_SLOT, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)call.offset, call.length);
 		break;
 	case CALL_SYNC:
 	case CALL_DISCARD: /* never gets here: see fill() */
@@ -172,8 +172,7 @@ submit_entries(struct uring_engine *uring)
 		return;
 	/* -EAGAIN, -EBUSY, -EINTR: nothing is lost, the entries stay in the ring. */
 	if (code < 0 && code != -EINTR && !uring->said_refused) {
-		log_warning(
-		    "share %s: the kernel takes no more requests for now (%s); trying again",
+		log_warning("share %s: the kernel takes no more requests for now (%s); trying again",
 		    uring->engine.file->name, strerror(-code));
 		uring->said_refused = true;
 	}
@@ -267,8 +266,7 @@ static void
 cancel_all(struct uring_engine *uring)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(uring->ops); i++) {
-		struct io_uring_sqe *entry =
-		    uring->ops[i].io ? io_uring_get_sqe(&uring->ring) : NULL;
+		struct io_uring_sqe *entry = uring->ops[i].io ? io_uring_get_sqe(&uring->ring) : NULL;
 
 		if (entry == NULL)
 			continue;
@@ -290,8 +288,8 @@ wait_until(struct uring_engine *uring, unsigned in_ring)
 		code = io_uring_wait_cqe(&uring->ring, &entry);
 		if (code < 0 && code != -EINTR) {
 			/* Giving the buffers back now would let the kernel write into whatever they become. */
-			log_error("share %s: cannot wait for requests in flight: %s",
-			    uring->engine.file->name, strerror(-code));
+			log_error("share %s: cannot wait for requests in flight: %s", uring->engine.file->name,
+			    strerror(-code));
 			abort();
 		}
 	}

@@ -107,7 +107,8 @@ on_beat(struct timer *timer)
 	remote->quiet_beats = remote->lane.heard ? 0 : remote->quiet_beats + 1;
 	remote->lane.heard = false;
 	if (remote->quiet_beats >= BEATS_MOST) {
-		remote_over(remote, REASON_SESSION_LOST, 0, "nothing was heard of the export host for %u ms", remote->attached.silence_ms);
+		remote_over(remote, REASON_SESSION_LOST, 0, "nothing was heard of the export host for %u ms",
+		    remote->attached.silence_ms);
 		return;
 	}
 	if (!remote->lane.spoke)
@@ -120,7 +121,8 @@ on_beat(struct timer *timer)
 static void
 on_deadline(struct timer *timer)
 {
-	remote_over(CONTAINER_OF(timer, struct remote, deadline), REASON_TIMED_OUT, 0, "the export host did not answer in time");
+	remote_over(CONTAINER_OF(timer, struct remote, deadline), REASON_TIMED_OUT, 0,
+	    "the export host did not answer in time");
 }
 
 /* ---- control frames ---- */
@@ -136,9 +138,10 @@ static bool
 is_sane(const struct msg_attached *attached)
 {
 	return is_power_of_two(attached->logical_block) && is_power_of_two(attached->physical_block) &&
-	    attached->physical_block >= attached->logical_block && attached->size % attached->logical_block == 0 &&
-	    attached->payload_most % attached->logical_block == 0 && attached->range_most % attached->logical_block == 0 &&
-	    attached->credit_bytes >= attached->payload_most && attached->lane < attached->lanes;
+	       attached->physical_block >= attached->logical_block && attached->size % attached->logical_block == 0 &&
+	       attached->payload_most % attached->logical_block == 0 &&
+	       attached->range_most % attached->logical_block == 0 &&
+	       attached->credit_bytes >= attached->payload_most && attached->lane < attached->lanes;
 }
 
 static struct geometry
@@ -162,13 +165,14 @@ take_attached(struct remote *remote)
 {
 	struct msg_attached attached;
 
-	if (remote->state != REMOTE_OPENING || !remote->heard_hello || lane_control(&remote->lane, &remote->frame, &attached) < 0 ||
-	    !is_sane(&attached)) {
-		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host sent an ATTACHED that is malformed or out of turn");
+	if (remote->state != REMOTE_OPENING || !remote->heard_hello ||
+	    lane_control(&remote->lane, &remote->frame, &attached) < 0 || !is_sane(&attached)) {
+		remote_over(remote, REASON_PROTOCOL_ERROR, 0,
+		    "the export host sent an ATTACHED that is malformed or out of turn");
 		return;
 	}
-	if (remote->joining &&
-	    (attached.epoch != remote->join.epoch || memcmp(attached.lease, remote->join.lease, sizeof attached.lease) != 0)) {
+	if (remote->joining && (attached.epoch != remote->join.epoch ||
+				   memcmp(attached.lease, remote->join.lease, sizeof attached.lease) != 0)) {
 		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host joined us to another lease");
 		return;
 	}
@@ -186,10 +190,12 @@ take_hello(struct remote *remote)
 	struct msg_hello hello;
 
 	if (remote->heard_hello || lane_control(&remote->lane, &remote->frame, &hello) < 0)
-		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host sent a HELLO that is malformed or the second one");
+		remote_over(remote, REASON_PROTOCOL_ERROR, 0,
+		    "the export host sent a HELLO that is malformed or the second one");
 	else if (hello.version_least > NETBUS_PROTOCOL || hello.version_most < NETBUS_PROTOCOL)
-		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host speaks versions %u to %u of the protocol, we speak %u",
-		    hello.version_least, hello.version_most, NETBUS_PROTOCOL);
+		remote_over(remote, REASON_PROTOCOL_ERROR, 0,
+		    "the export host speaks versions %u to %u of the protocol, we speak %u", hello.version_least,
+		    hello.version_most, NETBUS_PROTOCOL);
 	else
 		remote->heard_hello = true;
 }
@@ -200,7 +206,8 @@ take_refused(struct remote *remote)
 	struct msg_refused refused;
 
 	if (remote->state != REMOTE_OPENING || lane_control(&remote->lane, &remote->frame, &refused) < 0)
-		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host sent a REFUSED that is malformed or out of turn");
+		remote_over(remote, REASON_PROTOCOL_ERROR, 0,
+		    "the export host sent a REFUSED that is malformed or out of turn");
 	else
 		remote_over(remote, refused.reason, refused.record, "the export host refused");
 }
@@ -211,9 +218,11 @@ take_detached(struct remote *remote)
 	struct msg_detached detached;
 
 	if (remote->state != REMOTE_DETACHING || lane_control(&remote->lane, &remote->frame, &detached) < 0)
-		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host sent a DETACHED that is malformed or out of turn");
+		remote_over(remote, REASON_PROTOCOL_ERROR, 0,
+		    "the export host sent a DETACHED that is malformed or out of turn");
 	else
-		remote_over(remote, REASON_DETACHED, 0, "detached after %llu requests", (unsigned long long)detached.completed);
+		remote_over(
+		    remote, REASON_DETACHED, 0, "detached after %llu requests", (unsigned long long)detached.completed);
 }
 
 static void
@@ -224,7 +233,8 @@ take_revoked(struct remote *remote)
 	if (lane_control(&remote->lane, &remote->frame, &revoked) < 0)
 		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host sent a malformed REVOKED");
 	else
-		remote_over(remote, revoked.reason, 0, "the export host ended the lease: %llu requests completed, %llu aborted",
+		remote_over(remote, revoked.reason, 0,
+		    "the export host ended the lease: %llu requests completed, %llu aborted",
 		    (unsigned long long)revoked.completed, (unsigned long long)revoked.aborted);
 }
 
@@ -274,8 +284,8 @@ take_control(struct remote *remote)
 		take_pong(remote);
 		return;
 	default:
-		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host sent a frame of type %#x, which only an attach host sends",
-		    remote->frame.type);
+		remote_over(remote, REASON_PROTOCOL_ERROR, 0,
+		    "the export host sent a frame of type %#x, which only an attach host sends", remote->frame.type);
 	}
 }
 
@@ -329,11 +339,11 @@ say_why_reading_ended(struct remote *remote, int got)
 	else if (got == -EBADMSG)
 		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host's bytes are no frame of the protocol");
 	else
-		remote_over(remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-got));
+		remote_over(
+		    remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-got));
 }
 
-static void
-on_again(struct timer *timer);
+static void on_again(struct timer *timer);
 
 static void
 read_frames(struct remote *remote)
@@ -347,7 +357,8 @@ read_frames(struct remote *remote)
 	if (got != 1 && got != -EAGAIN)
 		say_why_reading_ended(remote, got);
 	else if (got == 1)
-		timer_start(remote->loop, &remote->again, 0, on_again); /* what is decrypted already makes no descriptor ready */
+		timer_start(remote->loop, &remote->again, 0,
+		    on_again); /* what is decrypted already makes no descriptor ready */
 	remote_at_turn_end(remote);
 }
 
@@ -380,7 +391,8 @@ on_turn_end(struct defer *defer)
 	remote_pump(remote);
 	code = lane_flush(&remote->lane);
 	if (code < 0 && code != -EAGAIN)
-		remote_over(remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-code));
+		remote_over(
+		    remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-code));
 	else
 		watch_change(&remote->on_stream, remote->lane.stream->class->wants(remote->lane.stream));
 }
@@ -396,7 +408,8 @@ close_nothing(struct backend *backend)
 static const struct backend_class remote_class = {.name = "remote", .submit = remote_submit, .close = close_nothing};
 
 static struct remote *
-remote_new(struct loop *loop, struct stream *stream, const struct remote_events *events, void *owner, struct error *error)
+remote_new(
+    struct loop *loop, struct stream *stream, const struct remote_events *events, void *owner, struct error *error)
 {
 	struct remote *remote = calloc(1, sizeof *remote);
 	int code;
@@ -430,7 +443,8 @@ open_with(struct remote *remote, const char *software, const void *message, uint
 	send_control(remote, &hello, FRAME_HELLO);
 	send_control(remote, message, type);
 	timer_start(remote->loop, &remote->deadline, 2 * LIMIT_HANDSHAKE_MS * NS_PER_MS, on_deadline);
-	timer_start(remote->loop, &remote->again, 0, on_again); /* bytes may have come in with the handshake's last ones */
+	timer_start(
+	    remote->loop, &remote->again, 0, on_again); /* bytes may have come in with the handshake's last ones */
 }
 
 struct remote *
@@ -445,8 +459,8 @@ remote_attach(struct loop *loop, struct stream *stream, const char *software, co
 }
 
 struct remote *
-remote_join(struct loop *loop, struct stream *stream, const char *software, const struct msg_join *join, const struct remote_events *events,
-    void *owner, struct error *error)
+remote_join(struct loop *loop, struct stream *stream, const char *software, const struct msg_join *join,
+    const struct remote_events *events, void *owner, struct error *error)
 {
 	struct remote *remote = remote_new(loop, stream, events, owner, error);
 

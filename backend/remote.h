@@ -23,8 +23,8 @@ struct remote_events {
 };
 
 /* Take the stream over and start: HELLO, then ATTACH or JOIN. */
-struct remote *remote_attach(struct loop *loop, struct stream *stream, const char *software, const struct msg_attach *attach,
-    const struct remote_events *events, void *owner, struct error *error);
+struct remote *remote_attach(struct loop *loop, struct stream *stream, const char *software,
+    const struct msg_attach *attach, const struct remote_events *events, void *owner, struct error *error);
 struct remote *remote_join(struct loop *loop, struct stream *stream, const char *software, const struct msg_join *join,
     const struct remote_events *events, void *owner, struct error *error);
 /* Everything in flight completes with -ESHUTDOWN. */

@@ -75,7 +75,8 @@ frame_of(const struct remote *remote, const struct io *io, uint64_t id)
 static bool
 has_credit(const struct remote *remote, const struct io *io)
 {
-	return remote->in_flight < remote->attached.credits && remote->bytes_in_flight + credit_bytes(io) <= remote->attached.credit_bytes;
+	return remote->in_flight < remote->attached.credits &&
+	       remote->bytes_in_flight + credit_bytes(io) <= remote->attached.credit_bytes;
 }
 
 /* False when the stream's queue is full. */
@@ -181,7 +182,8 @@ remote_take_reply(struct remote *remote, const struct frame *frame)
 	}
 	wanted = status == 0 && slot->io->op == IO_READ ? slot->io->length : 0;
 	if (frame->length != wanted) {
-		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host sent a reply of %u bytes, not %u", frame->length, wanted);
+		remote_over(remote, REASON_PROTOCOL_ERROR, 0, "the export host sent a reply of %u bytes, not %u",
+		    frame->length, wanted);
 		return;
 	}
 	if (wanted > 0) {

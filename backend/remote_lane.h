@@ -57,7 +57,8 @@ struct remote {
 #define NO_SLOT UINT16_MAX
 
 /* ---- remote.c ---- */
-void remote_over(struct remote *remote, uint16_t reason, uint64_t record, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void remote_over(struct remote *remote, uint16_t reason, uint64_t record, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 void remote_at_turn_end(struct remote *remote);
 /* Nothing is in flight or waits: perhaps that was what a detach waited for. */
 void remote_settle(struct remote *remote);

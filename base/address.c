@@ -12,8 +12,7 @@
 
 #include "base/text.h"
 
-static const char wanted[] =
-    "wanted is a numeric address with a port, such as 192.0.2.1:7715 or [2001:db8::1]:7715";
+static const char wanted[] = "wanted is a numeric address with a port, such as 192.0.2.1:7715 or [2001:db8::1]:7715";
 
 /* The address part of `text` (without brackets) into `host`; the port's text, or NULL when it is not of this form. */
 static const char *
@@ -56,14 +55,12 @@ address_parse(const char *text, union address *address, struct error *error)
 		parsed.v6.sin6_family = AF_INET6;
 		parsed.v6.sin6_port = htons((uint16_t)number);
 		if (inet_pton(AF_INET6, host, &parsed.v6.sin6_addr) != 1)
-			return error_set(
-			    error, -EINVAL, "'%s' is no IPv6 address; %s", text, wanted);
+			return error_set(error, -EINVAL, "'%s' is no IPv6 address; %s", text, wanted);
 	} else {
 		parsed.v4.sin_family = AF_INET;
 		parsed.v4.sin_port = htons((uint16_t)number);
 		if (inet_pton(AF_INET, host, &parsed.v4.sin_addr) != 1)
-			return error_set(
-			    error, -EINVAL, "'%s' is no IPv4 address; %s", text, wanted);
+			return error_set(error, -EINVAL, "'%s' is no IPv4 address; %s", text, wanted);
 	}
 	*address = parsed;
 	return 0;

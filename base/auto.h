@@ -30,11 +30,11 @@ auto_close(const int *fd)
 #define AUTO(function) __attribute__((cleanup(function)))
 
 /* Move out of an AUTO_FREE pointer. */
-#define TAKE(pointer)                                                                              \
-	__extension__({                                                                            \
-		__typeof__(pointer) taken_ = (pointer);                                            \
-		(pointer) = NULL;                                                                  \
-		taken_;                                                                            \
+#define TAKE(pointer)                                   \
+	__extension__({                                 \
+		__typeof__(pointer) taken_ = (pointer); \
+		(pointer) = NULL;                       \
+		taken_;                                 \
 	})
 
 /* Move out of an AUTO_CLOSE descriptor. */
@@ -49,7 +49,6 @@ take_fd(int *fd)
 
 #define ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 /* The struct that holds `member`, from a pointer to the member. */
-#define CONTAINER_OF(pointer, type, member)                                                        \
-	((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

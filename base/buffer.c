@@ -71,9 +71,8 @@ buffer_reserve(struct buffer *buffer, size_t length)
 	if (length > buffer->limit || queued > buffer->limit - length)
 		return NULL;
 	if (buffer->bytes == NULL || buffer->room - buffer->end < length) {
-		if (buffer->bytes != NULL && buffer->room - queued >= length && buffer->start >= queued)
-			compact(buffer);
-		else if (buffer->bytes != NULL && buffer->room - queued >= length && buffer->room == buffer->limit)
+		if (buffer->bytes != NULL && buffer->room - queued >= length &&
+		    (buffer->start >= queued || buffer->room == buffer->limit))
 			compact(buffer);
 		else if (grow(buffer, queued + length) < 0)
 			return NULL;

@@ -42,8 +42,8 @@ clock_print(int64_t wall_us, char text[static CLOCK_TEXT_LEN])
 	}
 	if (gmtime_r(&seconds, &tm) == NULL)
 		memset(&tm, 0, sizeof tm);
-	snprintf(whole, sizeof whole, "%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-	    tm.tm_hour, tm.tm_min, tm.tm_sec, us);
+	snprintf(whole, sizeof whole, "%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ", tm.tm_year + 1900, tm.tm_mon + 1,
+	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, us);
 	memcpy(text, whole, CLOCK_TEXT_LEN - 1);
 	text[CLOCK_TEXT_LEN - 1] = '\0';
 }
@@ -124,7 +124,8 @@ date_and_minute(const char **at, struct tm *tm)
 	minute = digits(at, 2);
 	if (minute < 0 || minute > 59)
 		return false;
-	*tm = (struct tm){.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute};
+	*tm =
+	    (struct tm){.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = hour, .tm_min = minute};
 	return true;
 }
 
@@ -156,5 +157,6 @@ clock_parse(const char *text, int64_t *wall_us, struct error *error)
 	*wall_us = ((int64_t)seconds - east) * 1000000 + us;
 	return 0;
 malformed:
-	return error_set(error, -EINVAL, "'%.40s' is not a time; write it like 2026-11-22T12:00Z or 2026-11-22T13:00:30+01:00", text);
+	return error_set(error, -EINVAL,
+	    "'%.40s' is not a time; write it like 2026-11-22T12:00Z or 2026-11-22T13:00:30+01:00", text);
 }

@@ -19,15 +19,12 @@ struct error {
 
 /* Sets code and text; returns `code`, so `return error_set(error, -EINVAL, "...")` reads well.
  * `code` must be negative. */
-int error_set(struct error *error, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4), cold));
+int error_set(struct error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
 
 /* As error_set(), and appends ": <strerror(-code)>". */
-int error_errno(struct error *error, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4), cold));
+int error_errno(struct error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4), cold));
 
 /* Puts "<text>: " before what is there; returns error->code, or -EIO when error is NULL. */
-int error_wrap(struct error *error, const char *format, ...)
-    __attribute__((format(printf, 2, 3), cold));
+int error_wrap(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
 
 #endif

@@ -30,7 +30,8 @@ packet_send(int socket, const void *bytes, size_t length, int fd)
 
 	memcpy(&part.iov_base, &bytes, sizeof part.iov_base); /* sendmsg() only reads it */
 	if (fd >= 0) {
-		control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		control.header = (struct cmsghdr){
+		    .cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
 		message.msg_control = control.room;
 		message.msg_controllen = sizeof control.room;

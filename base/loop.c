@@ -74,8 +74,7 @@ loop_now(const struct loop *loop)
 /* ---- descriptors ---- */
 
 int
-watch_start(struct loop *loop, struct watch *watch, int fd, uint32_t events,
-    void (*on_ready)(struct watch *, uint32_t))
+watch_start(struct loop *loop, struct watch *watch, int fd, uint32_t events, void (*on_ready)(struct watch *, uint32_t))
 {
 	struct epoll_event event = {.events = events, .data.ptr = watch};
 

@@ -53,15 +53,14 @@ void loop_quit(struct loop *loop, int code);
 uint64_t loop_now(const struct loop *loop);
 
 /* The loop borrows fd. Returns 0 or a negative errno. */
-int watch_start(struct loop *loop, struct watch *watch, int fd, uint32_t events,
-    void (*on_ready)(struct watch *, uint32_t));
+int watch_start(
+    struct loop *loop, struct watch *watch, int fd, uint32_t events, void (*on_ready)(struct watch *, uint32_t));
 /* Other events for a started watch; 0 parks it (EPOLLERR and EPOLLHUP still arrive). No-op if equal. */
 int watch_change(struct watch *watch, uint32_t events);
 void watch_stop(struct watch *watch);
 
 /* One shot, `after_ns` from now; restarts a running timer. */
-void timer_start(struct loop *loop, struct timer *timer, uint64_t after_ns,
-    void (*on_expire)(struct timer *));
+void timer_start(struct loop *loop, struct timer *timer, uint64_t after_ns, void (*on_expire)(struct timer *));
 void timer_stop(struct timer *timer);
 
 /* Once, when all that was ready in this turn has been handled. Queued twice runs once. */
@@ -70,8 +69,8 @@ void defer_stop(struct defer *defer);
 
 /* Blocks `signals` (0-terminated list) and starts `watch` on a signalfd for them, which the watch's
  * owner reads with loop_signal_read() and closes (watch->fd) after watch_stop(). */
-int loop_signals(struct loop *loop, struct watch *watch, const int *signals,
-    void (*on_ready)(struct watch *, uint32_t), struct error *error);
+int loop_signals(struct loop *loop, struct watch *watch, const int *signals, void (*on_ready)(struct watch *, uint32_t),
+    struct error *error);
 /* The next pending signal's number, or 0 when none is left. */
 int loop_signal_read(struct watch *watch);
 

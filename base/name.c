@@ -37,8 +37,9 @@ name_parse(const char *untrusted_text, const char *what, struct name *name, stru
 
 	if (!name_is_valid(untrusted_text, length)) {
 		print_escaped(untrusted_text, length, shown, sizeof shown);
-		return error_set(error, -EINVAL, "%s '%s' is not a name: 1 to %d of a-z 0-9 . _ -, the first a letter or digit", what,
-		    shown, NAME_LEN_MAX);
+		return error_set(error, -EINVAL,
+		    "%s '%s' is not a name: 1 to %d of a-z 0-9 . _ -, the first a letter or digit", what, shown,
+		    NAME_LEN_MAX);
 	}
 	memset(name, 0, sizeof *name);
 	memcpy(name->text, untrusted_text, length);
@@ -56,8 +57,9 @@ qualified_parse(const char *untrusted_text, const char *what, struct qualified *
 	    !name_is_valid(slash + 1, strlen(slash + 1))) {
 		print_escaped(untrusted_text, length, shown, sizeof shown);
 		return error_set(error, -EINVAL,
-		    "%s '%s' is not of the form tenant/name, each 1 to %d of a-z 0-9 . _ -, the first a letter or digit", what, shown,
-		    NAME_LEN_MAX);
+		    "%s '%s' is not of the form tenant/name, each 1 to %d of a-z 0-9 . _ -, the first a letter or "
+		    "digit",
+		    what, shown, NAME_LEN_MAX);
 	}
 	memset(name, 0, sizeof *name);
 	memcpy(name->text, untrusted_text, length);

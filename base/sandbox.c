@@ -32,8 +32,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define UNDER_SANITIZER 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define UNDER_SANITIZER 1
 #endif
 #endif
@@ -285,14 +284,13 @@ allow_calls(scmp_filter_ctx filter, unsigned needs)
 
 	for (size_t i = 0; i < ARRAY_LENGTH(plain_calls) && code == 0; i++)
 		if (is_needed(plain_calls[i].need, needs))
-			code = seccomp_rule_add_array(
-			    filter, SCMP_ACT_ALLOW, plain_calls[i].number, 0, NULL);
+			code = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, plain_calls[i].number, 0, NULL);
 	for (size_t i = 0; i < ARRAY_LENGTH(checked_calls) && code == 0; i++) {
 		const struct checked_call *call = &checked_calls[i];
 
 		if (is_needed(call->need, needs))
-			code = seccomp_rule_add_array(
-			    filter, SCMP_ACT_ALLOW, call->number, call->count, call->arguments);
+			code =
+			    seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call->number, call->count, call->arguments);
 	}
 	return code;
 }
@@ -312,8 +310,7 @@ answer_name_service(scmp_filter_ctx filter)
 {
 	const struct scmp_arg_cmp local[] = {IS(0, AF_UNIX)};
 
-	return seccomp_rule_add_array(
-	    filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, local);
+	return seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, local);
 }
 
 static void
@@ -330,8 +327,7 @@ sandbox_lock(unsigned needs, struct error *error)
 	int code;
 
 	if (UNDER_SANITIZER) {
-		log_info(
-		    "built with a sanitizer: running without the list of allowed system calls");
+		log_info("built with a sanitizer: running without the list of allowed system calls");
 		return 0;
 	}
 	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -397,11 +393,9 @@ sandbox_drop_to_user(const char *name, struct error *error)
 	if (user == NULL)
 		return error_errno(error, -errno, "cannot look up user %s", name);
 	if (setgroups(0, NULL) < 0)
-		return error_errno(
-		    error, -errno, "cannot drop supplementary groups for user %s", name);
+		return error_errno(error, -errno, "cannot drop supplementary groups for user %s", name);
 	if (setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0)
-		return error_errno(
-		    error, -errno, "cannot become group %u of user %s", user->pw_gid, name);
+		return error_errno(error, -errno, "cannot become group %u of user %s", user->pw_gid, name);
 	if (setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
 		return error_errno(error, -errno, "cannot become user %s", name);
 	return 0;

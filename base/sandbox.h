@@ -19,13 +19,13 @@ int sandbox_begin(struct error *error);
 
 /* What a role still needs beyond memory, clocks, its open descriptors and exit. Bits to be or-ed. */
 enum sandbox_need {
-	SANDBOX_PASS_FDS = 1 << 0,    /* sendmsg/recvmsg (all roles with channels need it) */
-	SANDBOX_FILE_IO = 1 << 1,     /* preadv2/pwritev2/fdatasync/fallocate/fstat and the block-device size ioctls */
-	SANDBOX_IO_URING = 1 << 2,    /* io_uring_enter and the register operation for files */
-	SANDBOX_ACCEPT = 1 << 3,      /* accept4 on sockets it was given */
-	SANDBOX_NET = 1 << 4,         /* socket/bind/listen/connect, IPv4 and IPv6 TCP only */
-	SANDBOX_FILES = 1 << 5,       /* openat/rename/unlink/fsync/...: for the broker, inside Landlock's bounds */
-	SANDBOX_TIMERFD = 1 << 6,     /* timerfd, eventfd, signalfd creation after the lock-down */
+	SANDBOX_PASS_FDS = 1 << 0, /* sendmsg/recvmsg (all roles with channels need it) */
+	SANDBOX_FILE_IO = 1 << 1,  /* preadv2/pwritev2/fdatasync/fallocate/fstat and the block-device size ioctls */
+	SANDBOX_IO_URING = 1 << 2, /* io_uring_enter and the register operation for files */
+	SANDBOX_ACCEPT = 1 << 3,   /* accept4 on sockets it was given */
+	SANDBOX_NET = 1 << 4,      /* socket/bind/listen/connect, IPv4 and IPv6 TCP only */
+	SANDBOX_FILES = 1 << 5,    /* openat/rename/unlink/fsync/...: for the broker, inside Landlock's bounds */
+	SANDBOX_TIMERFD = 1 << 6,  /* timerfd, eventfd, signalfd creation after the lock-down */
 	SANDBOX_KILL_SELF_ONLY = 0,
 };
 

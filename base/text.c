@@ -20,7 +20,8 @@ leading_number(const char *text, uint64_t *number, const char **end)
 	const char *at = text;
 
 	for (; *at >= '0' && *at <= '9'; at++)
-		if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value))
 			return false;
 	*number = value;
 	*end = at;
@@ -48,8 +49,8 @@ struct unit {
 	uint64_t factor;
 };
 
-static const struct unit size_units[] = {
-    {"", 1}, {"B", 1}, {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20}, {"GiB", UINT64_C(1) << 30}, {"TiB", UINT64_C(1) << 40}};
+static const struct unit size_units[] = {{"", 1}, {"B", 1}, {"KiB", UINT64_C(1) << 10}, {"MiB", UINT64_C(1) << 20},
+    {"GiB", UINT64_C(1) << 30}, {"TiB", UINT64_C(1) << 40}};
 static const struct unit duration_units[] = {{"ms", 1000}, {"s", 1000000}, {"m", UINT64_C(60000000)},
     {"min", UINT64_C(60000000)}, {"h", UINT64_C(3600000000)}, {"d", UINT64_C(86400000000)}};
 
@@ -78,7 +79,8 @@ parse_size(const char *text, uint64_t *bytes, struct error *error)
 	if (code == 0 && value > INT64_MAX)
 		code = -ERANGE;
 	if (code < 0)
-		return error_set(error, code, "'%.60s' is not a size; write it like 4096, 64KiB, 200MiB, 1GiB or 2TiB", text);
+		return error_set(
+		    error, code, "'%.60s' is not a size; write it like 4096, 64KiB, 200MiB, 1GiB or 2TiB", text);
 	*bytes = value;
 	return 0;
 }
@@ -92,7 +94,8 @@ parse_duration(const char *text, int64_t *us, struct error *error)
 	if (code == 0 && value > (uint64_t)DURATION_MOST)
 		code = -ERANGE;
 	if (code < 0)
-		return error_set(error, code, "'%.60s' is not a duration; write it like 500ms, 30s, 15m, 8h or 7d (at most ten years)", text);
+		return error_set(error, code,
+		    "'%.60s' is not a duration; write it like 500ms, 30s, 15m, 8h or 7d (at most ten years)", text);
 	*us = (int64_t)value;
 	return 0;
 }
@@ -110,7 +113,8 @@ print_size(uint64_t bytes, char text[static SIZE_TEXT_LEN])
 	if (unit == 0 || (whole << (10 * unit)) == bytes)
 		snprintf(text, SIZE_TEXT_LEN, "%llu%s", (unsigned long long)whole, names[unit]);
 	else
-		snprintf(text, SIZE_TEXT_LEN, "%.1f%s", (double)bytes / (double)(UINT64_C(1) << (10 * unit)), names[unit]);
+		snprintf(
+		    text, SIZE_TEXT_LEN, "%.1f%s", (double)bytes / (double)(UINT64_C(1) << (10 * unit)), names[unit]);
 }
 
 void
@@ -119,7 +123,8 @@ print_duration(int64_t us, char text[static DURATION_TEXT_LEN])
 	static const struct {
 		const char *name;
 		int64_t us;
-	} units[] = {{"d", INT64_C(86400000000)}, {"h", INT64_C(3600000000)}, {"m", 60000000}, {"s", 1000000}, {"ms", 1000}, {"us", 1}};
+	} units[] = {{"d", INT64_C(86400000000)}, {"h", INT64_C(3600000000)}, {"m", 60000000}, {"s", 1000000},
+	    {"ms", 1000}, {"us", 1}};
 	unsigned i = 0;
 	int64_t rest;
 
@@ -170,7 +175,7 @@ parse_hex(const char *text, uint8_t *bytes, size_t length)
 		if (nibble(text[i]) < 0)
 			return -EINVAL;
 	for (size_t i = 0; i < length; i++)
-		bytes[i] = (uint8_t)(nibble(text[2 * i]) << 4 | nibble(text[2 * i + 1]));
+		bytes[i] = (uint8_t)((unsigned)nibble(text[2 * i]) << 4 | (unsigned)nibble(text[2 * i + 1]));
 	return 0;
 }
 
@@ -184,8 +189,9 @@ sequence_length(const uint8_t *at, size_t left)
 		uint8_t first, last; /* of the lead byte */
 		uint8_t low, high;   /* of the second byte */
 		uint8_t length;
-	} forms[] = {{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
-	    {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+	} forms[] = {{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+	    {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+	    {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
 
 	if (at[0] < 0x80)
 		return 1;

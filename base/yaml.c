@@ -5,6 +5,7 @@
  */
 #include "base/yaml.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ struct open_node {
 	struct yaml *last; /* child */
 	const char *key;   /* map: read, its value is not */
 	unsigned key_line, key_column;
-	bool skip_value;   /* map: the key was no key; its value is read for its own faults only */
+	bool skip_value; /* map: the key was no key; its value is read for its own faults only */
 };
 
 struct scan {
@@ -71,8 +72,9 @@ text_new(struct scan *scan, const char *text, size_t length)
 
 #define LINE(mark)   ((unsigned)(mark).line + 1)
 #define COLUMN(mark) ((unsigned)(mark).column + 1)
-#define FAULT_AT(scan, event, ...)                                                                                            \
-	faults_add((scan)->faults, (scan)->file->name, LINE((event)->start_mark), COLUMN((event)->start_mark), __VA_ARGS__)
+#define FAULT_AT(scan, event, ...) \
+	faults_add(                \
+	    (scan)->faults, (scan)->file->name, LINE((event)->start_mark), COLUMN((event)->start_mark), __VA_ARGS__)
 
 /* ---- the tree ---- */
 
@@ -107,8 +109,8 @@ refuse_duplicates(struct scan *scan, const struct yaml *map)
 	for (size_t i = 1; i < count; i++)
 		if (strcmp(children[i - 1]->key, children[i]->key) == 0)
 			faults_add(scan->faults, scan->file->name, children[i]->key_line, children[i]->key_column,
-			    "'%s' stands here a second time (first in line %u); each key may stand once", children[i]->key,
-			    children[i - 1]->key_line);
+			    "'%s' stands here a second time (first in line %u); each key may stand once",
+			    children[i]->key, children[i - 1]->key_line);
 }
 
 /* Puts the node where it belongs: under the innermost open list or map, or as the root. */
@@ -186,6 +188,7 @@ close_container(struct scan *scan)
 {
 	const struct yaml *node = scan->open[--scan->depth].node;
 
+	assert(node != NULL);
 	if (node->kind == YAML_MAP)
 		refuse_duplicates(scan, node);
 }
@@ -242,7 +245,8 @@ refuse_decoration(struct scan *scan, const yaml_event_t *event, const yaml_char_
 	if (anchor)
 		FAULT_AT(scan, event, "the anchor '&%s' is not allowed; write the values out", (const char *)anchor);
 	if (tag)
-		FAULT_AT(scan, event, "the tag '%s' is not allowed; values are read as the text that they are", (const char *)tag);
+		FAULT_AT(scan, event, "the tag '%s' is not allowed; values are read as the text that they are",
+		    (const char *)tag);
 }
 
 static void
@@ -306,7 +310,8 @@ say_syntax_error(struct scan *scan, const yaml_parser_t *parser)
 		faults_add(scan->faults, scan->file->name, LINE(parser->problem_mark), COLUMN(parser->problem_mark),
 		    "%s (%s, which began in line %zu)", problem, parser->context, parser->context_mark.line + 1);
 	else
-		faults_add(scan->faults, scan->file->name, LINE(parser->problem_mark), COLUMN(parser->problem_mark), "%s", problem);
+		faults_add(scan->faults, scan->file->name, LINE(parser->problem_mark), COLUMN(parser->problem_mark),
+		    "%s", problem);
 }
 
 static void
@@ -353,7 +358,8 @@ say_not_utf8(struct scan *scan, const char *text, size_t length)
 		column = text[i] == '\n' ? 1 : column + 1;
 		line += text[i] == '\n';
 	}
-	faults_add(scan->faults, scan->file->name, line, column, "here or in the next bytes the file is not UTF-8; save it as UTF-8");
+	faults_add(scan->faults, scan->file->name, line, column,
+	    "here or in the next bytes the file is not UTF-8; save it as UTF-8");
 }
 
 struct yaml_file *
@@ -451,7 +457,7 @@ yaml_allow_keys(const struct yaml_file *file, const struct yaml *map, const char
 			faults_add(faults, file->name, child->key_line, child->key_column,
 			    "'%s' is not known here; did you mean '%s'? Allowed: %s", child->key, near, allowed);
 		else
-			faults_add(faults, file->name, child->key_line, child->key_column, "'%s' is not known here; allowed: %s",
-			    child->key, allowed);
+			faults_add(faults, file->name, child->key_line, child->key_column,
+			    "'%s' is not known here; allowed: %s", child->key, allowed);
 	}
 }

@@ -26,10 +26,10 @@ enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml {
 	enum yaml_kind kind;
-	unsigned line, column;    /* from 1 */
-	const char *text;         /* scalar: its value */
-	bool quoted;              /* scalar: '...' or "..." or block */
-	const char *key;          /* this node's key in its map, or NULL */
+	unsigned line, column; /* from 1 */
+	const char *text;      /* scalar: its value */
+	bool quoted;           /* scalar: '...' or "..." or block */
+	const char *key;       /* this node's key in its map, or NULL */
 	unsigned key_line, key_column;
 	struct yaml *first, *next; /* children in file order */
 	size_t count;              /* of children */
@@ -65,7 +65,7 @@ const char *yaml_name(const struct yaml_file *file);
 /* The child of a map with this key, or NULL. */
 const struct yaml *yaml_find(const struct yaml *map, const char *key);
 /* Adds a fault for each key that is not in the NULL-terminated list, with the nearest valid one suggested. */
-void yaml_allow_keys(const struct yaml_file *file, const struct yaml *map, const char *const *keys,
-    struct faults *faults);
+void yaml_allow_keys(
+    const struct yaml_file *file, const struct yaml *map, const char *const *keys, struct faults *faults);
 
 #endif

@@ -47,18 +47,15 @@ check_head(struct audit_verifier *verifier, uint64_t wanted)
 	if (verifier->used < sizeof begin - 1 || memcmp(line, begin, sizeof begin - 1) != 0 ||
 	    !number_of(line + sizeof begin - 1, line + verifier->used, &said))
 		return error_set(&verifier->error, -EBADMSG,
-		    "line %" PRIu64 " does not begin as a record of this version does: %sNUMBER",
-		    wanted, begin);
+		    "line %" PRIu64 " does not begin as a record of this version does: %sNUMBER", wanted, begin);
 	if (said != wanted)
 		return error_set(&verifier->error, -EBADMSG,
-		    "line %" PRIu64 " has number %" PRIu64
-		    ": a line was inserted, removed or moved here",
-		    wanted, said);
+		    "line %" PRIu64 " has number %" PRIu64 ": a line was inserted, removed or moved here", wanted,
+		    said);
 	length = snprintf(head, sizeof head, "%s%" PRIu64 ",\"ts\":\"", begin, wanted);
 	if (verifier->used < (size_t)length || memcmp(line, head, (size_t)length) != 0)
 		return error_set(&verifier->error, -EBADMSG,
-		    "line %" PRIu64 " has no time behind its number, where a record has it",
-		    wanted);
+		    "line %" PRIu64 " has no time behind its number, where a record has it", wanted);
 	return 0;
 }
 
@@ -100,8 +97,8 @@ check_line(struct audit_verifier *verifier)
 	if (code < 0)
 		return code;
 	if (!chain_of(verifier, said))
-		return error_set(&verifier->error, -EBADMSG,
-		    "line %" PRIu64 " does not end with its chain value", number);
+		return error_set(
+		    &verifier->error, -EBADMSG, "line %" PRIu64 " does not end with its chain value", number);
 	chain_next(verifier->chain, verifier->line, verifier->used - AUDIT_TAIL_LEN, real);
 	if (memcmp(said, real, CHAIN_LEN) != 0)
 		return error_set(&verifier->error, -EBADMSG,
@@ -124,8 +121,7 @@ check_root(struct audit_verifier *verifier)
 	if (memcmp(root, checkpoint->root, CHAIN_LEN) == 0)
 		return 0;
 	return error_set(&verifier->error, -EBADMSG,
-	    "the first %" PRIu64
-	    " lines are not those of the checkpoint: the trail was written anew, with a chain "
+	    "the first %" PRIu64 " lines are not those of the checkpoint: the trail was written anew, with a chain "
 	    "that fits (or it is another host's)",
 	    checkpoint->size);
 }
@@ -166,8 +162,7 @@ static int
 gather(struct audit_verifier *verifier, const char *piece, size_t length)
 {
 	if (length > sizeof verifier->line - verifier->used) {
-		error_set(&verifier->error, -EBADMSG,
-		    "line %" PRIu64 " is longer than %zu bytes, which no record is",
+		error_set(&verifier->error, -EBADMSG, "line %" PRIu64 " is longer than %zu bytes, which no record is",
 		    verifier->lines + 1, (size_t)AUDIT_LINE_MAX);
 		return fail_line(verifier);
 	}
@@ -201,14 +196,12 @@ audit_end(struct audit_verifier *verifier)
 		return verifier->error.code;
 	if (verifier->used > 0) {
 		error_set(&verifier->error, -EBADMSG,
-		    "line %" PRIu64 " is incomplete: the trail ends in the middle of it",
-		    verifier->lines + 1);
+		    "line %" PRIu64 " is incomplete: the trail ends in the middle of it", verifier->lines + 1);
 		return fail_line(verifier);
 	}
 	if (verifier->has_checkpoint && verifier->lines < checkpoint->size)
 		return error_set(&verifier->error, -EBADMSG,
-		    "the trail is shorter than its checkpoint: %" PRIu64
-		    " lines are missing after line %" PRIu64,
+		    "the trail is shorter than its checkpoint: %" PRIu64 " lines are missing after line %" PRIu64,
 		    checkpoint->size - verifier->lines, verifier->lines);
 	return 0;
 }

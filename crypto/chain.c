@@ -14,8 +14,7 @@
 _Static_assert(CHAIN_LEN == crypto_hash_sha256_BYTES, "the chain is of SHA-256");
 
 void
-chain_next(const uint8_t previous[static CHAIN_LEN], const void *text, size_t length,
-    uint8_t next[static CHAIN_LEN])
+chain_next(const uint8_t previous[static CHAIN_LEN], const void *text, size_t length, uint8_t next[static CHAIN_LEN])
 {
 	crypto_hash_sha256_state state;
 
@@ -42,8 +41,7 @@ hash_leaf(const void *leaf, size_t length, uint8_t hash[static CHAIN_LEN])
 
 /* `hash` may be `right`. */
 static void
-hash_node(const uint8_t left[static CHAIN_LEN], const uint8_t right[static CHAIN_LEN],
-    uint8_t hash[static CHAIN_LEN])
+hash_node(const uint8_t left[static CHAIN_LEN], const uint8_t right[static CHAIN_LEN], uint8_t hash[static CHAIN_LEN])
 {
 	static const uint8_t prefix = 0x01;
 	crypto_hash_sha256_state state;

@@ -12,8 +12,8 @@
 #define CHAIN_LEN 32
 
 /* next = SHA-256(previous || text); the chain before the first line is 32 zero bytes. */
-void chain_next(const uint8_t previous[static CHAIN_LEN], const void *text, size_t length,
-    uint8_t next[static CHAIN_LEN]);
+void chain_next(
+    const uint8_t previous[static CHAIN_LEN], const void *text, size_t length, uint8_t next[static CHAIN_LEN]);
 
 /* The tree's right edge: at most one root for each complete subtree. */
 #define TREE_DEPTH 64

@@ -17,7 +17,8 @@
 
 #include "crypto/proof_internal.h"
 
-#define SECURE_HEAP_BYTES (256u << 10) /* OpenSSL keeps private keys, and what is computed from them, in these locked pages */
+#define SECURE_HEAP_BYTES \
+	(256u << 10) /* OpenSSL keeps private keys, and what is computed from them, in these locked pages */
 #define SECURE_HEAP_LEAST 16
 #define LOCKABLE_ENOUGH   (256u << 20)
 
@@ -90,7 +91,8 @@ keystore_chain(const struct keystore *store, size_t *length)
 /* ---- what is done with it ---- */
 
 int
-keystore_sign(struct keystore *store, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used)
+keystore_sign(
+    struct keystore *store, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used)
 {
 	AUTO(auto_digest_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
 	const EVP_MD *digest = key_type_of(store->key) == KEY_P256 ? EVP_sha256() : NULL;
@@ -100,7 +102,7 @@ keystore_sign(struct keystore *store, const uint8_t *input, size_t length, uint8
 	if (!store->complete)
 		return -ENOKEY;
 	done = context != NULL && EVP_DigestSignInit(context, NULL, digest, NULL, store->key) == 1 &&
-	    EVP_DigestSign(context, signature, &made, input, length) == 1;
+	       EVP_DigestSign(context, signature, &made, input, length) == 1;
 	ERR_clear_error();
 	if (!done)
 		return -EIO;
@@ -141,14 +143,15 @@ warm_up(void)
 	unsigned char hash[EVP_MAX_MD_SIZE];
 
 	for (size_t i = 0; i < ARRAY_LENGTH(algorithms); i++) {
-		AUTO(auto_key_context_free) EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, algorithms[i], NULL);
+		AUTO(auto_key_context_free)
+		EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, algorithms[i], NULL);
 
 		if (context == NULL)
 			return false;
 	}
 	return RAND_bytes(random, sizeof random) == 1 && RAND_priv_bytes(random, sizeof random) == 1 &&
-	    EVP_Digest(random, sizeof random, hash, NULL, EVP_sha256(), NULL) == 1 &&
-	    EVP_Digest(random, sizeof random, hash, NULL, EVP_sha384(), NULL) == 1;
+	       EVP_Digest(random, sizeof random, hash, NULL, EVP_sha256(), NULL) == 1 &&
+	       EVP_Digest(random, sizeof random, hash, NULL, EVP_sha384(), NULL) == 1;
 }
 
 int
@@ -174,6 +177,7 @@ keystore_prepare(struct error *error)
 	}
 	tzset(); /* else the first conversion of a time reads /etc/localtime */
 	if (!warm_up())
-		return error_set(error, -EIO, "libcrypto lacks what Netbus needs: Ed25519, ECDSA on P-256, SHA-256, SHA-384");
+		return error_set(
+		    error, -EIO, "libcrypto lacks what Netbus needs: Ed25519, ECDSA on P-256, SHA-256, SHA-384");
 	return locked ? 0 : 1;
 }

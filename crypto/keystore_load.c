@@ -96,10 +96,12 @@ add_certificate(struct keystore *store, const char *text, size_t length, struct 
 	AUTO(auto_certificates_free) STACK_OF(X509) *chain = read_certificates(text, length, CHAIN_CERTIFICATES_MOST);
 
 	if (chain == NULL)
-		return error_set(error, -EINVAL, CERTIFICATE_FILE " does not hold 1 to %d certificates in PEM; make it with " ISSUE,
+		return error_set(error, -EINVAL,
+		    CERTIFICATE_FILE " does not hold 1 to %d certificates in PEM; make it with " ISSUE,
 		    CHAIN_CERTIFICATES_MOST);
 	if (print_chain(store, chain) < 0)
-		return error_set(error, -EFBIG, "the certificates in " CERTIFICATE_FILE " are longer than %u bytes together; make them with " ISSUE,
+		return error_set(error, -EFBIG,
+		    "the certificates in " CERTIFICATE_FILE " are longer than %u bytes together; make them with " ISSUE,
 		    LIMIT_CHAIN);
 	sk_X509_pop_free(store->chain, X509_free);
 	store->chain = TAKE(chain);
@@ -114,11 +116,13 @@ add_key(struct keystore *store, const char *text, size_t length, struct error *e
 
 	ERR_clear_error();
 	if (key == NULL)
-		return error_set(error, -EINVAL, KEY_FILE " is not a private key in PEM without a passphrase; make it with " ISSUE);
+		return error_set(
+		    error, -EINVAL, KEY_FILE " is not a private key in PEM without a passphrase; make it with " ISSUE);
 	EVP_PKEY_free(store->key);
 	store->key = key;
 	if (key_type_of(key) == KEY_OTHER)
-		return error_set(error, -EINVAL, "the key in " KEY_FILE " is neither Ed25519 nor ECDSA on P-256; make it with " ISSUE);
+		return error_set(error, -EINVAL,
+		    "the key in " KEY_FILE " is neither Ed25519 nor ECDSA on P-256; make it with " ISSUE);
 	return 0;
 }
 
@@ -129,11 +133,14 @@ add_ca(struct keystore *store, const char *text, size_t length, struct error *er
 	X509_STORE *bundle;
 
 	if (list == NULL)
-		return error_set(error, -EINVAL, CA_FILE " does not hold 1 to %d certificates in PEM; copy it from where netbus-admin pki init made it",
+		return error_set(error, -EINVAL,
+		    CA_FILE
+		    " does not hold 1 to %d certificates in PEM; copy it from where netbus-admin pki init made it",
 		    BUNDLE_MOST);
 	for (int i = 0; i < sk_X509_num(list); i++)
 		if (X509_check_ca(sk_X509_value(list, i)) != 1)
-			return error_set(error, -EINVAL, "certificate %d in " CA_FILE " is not one of a CA; take it out", i + 1);
+			return error_set(
+			    error, -EINVAL, "certificate %d in " CA_FILE " is not one of a CA; take it out", i + 1);
 	bundle = X509_STORE_new();
 	if (bundle == NULL)
 		return error_set(error, -ENOMEM, "cannot hold " CA_FILE ": out of memory");
@@ -202,8 +209,9 @@ keystore_commit(struct keystore *store, const char *host, struct error *error)
 	leaf = sk_X509_value(store->chain, 0);
 	if (EVP_PKEY_eq(store->key, X509_get0_pubkey(leaf)) != 1) {
 		ERR_clear_error();
-		return error_set(error, -EINVAL, "the key in " KEY_FILE " is not the one of the certificate in " CERTIFICATE_FILE
-						 "; copy both from the same " ISSUE);
+		return error_set(error, -EINVAL,
+		    "the key in " KEY_FILE " is not the one of the certificate in " CERTIFICATE_FILE
+		    "; copy both from the same " ISSUE);
 	}
 	if (chain_judge(store->bundle, NULL, store->chain, time(NULL), &id, error) != X509_V_OK) {
 		error_wrap(error, CERTIFICATE_FILE);
@@ -211,9 +219,11 @@ keystore_commit(struct keystore *store, const char *host, struct error *error)
 	}
 	if (strcmp(id.host.text, host) != 0)
 		return error_set(error, -EINVAL,
-		    CERTIFICATE_FILE " is for host '%s', but this host is '%s' (host: in netbusd.yaml); make one with " ISSUE " %s", id.host.text,
-		    host, host);
-	if (certificate_fingerprint(leaf, store->fingerprint) < 0 || certificate_not_after(leaf, &store->not_after_us) < 0)
+		    CERTIFICATE_FILE
+		    " is for host '%s', but this host is '%s' (host: in netbusd.yaml); make one with " ISSUE " %s",
+		    id.host.text, host, host);
+	if (certificate_fingerprint(leaf, store->fingerprint) < 0 ||
+	    certificate_not_after(leaf, &store->not_after_us) < 0)
 		return error_set(error, -EINVAL, CERTIFICATE_FILE ": the certificate's key or dates cannot be read");
 	store->identity = id;
 	store->complete = true;

@@ -33,8 +33,7 @@ pki_key_type_parse(const char *text, enum pki_key_type *type, struct error *erro
 			*type = (enum pki_key_type)i;
 			return 0;
 		}
-	return error_set(
-	    error, -EINVAL, "'%.40s' is not a type of key; ed25519 and p256 are", text);
+	return error_set(error, -EINVAL, "'%.40s' is not a type of key; ed25519 and p256 are", text);
 }
 
 int
@@ -46,8 +45,8 @@ pki_trust_domain_check(const char *text, struct error *error)
 	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._-") == length)
 		return 0;
 	return error_set(error, -EINVAL,
-	    "'%.80s' is not a trust domain: 1 to %d of a-z 0-9 . _ - are, such as example.net",
-	    text, PKI_TRUST_DOMAIN_MAX);
+	    "'%.80s' is not a trust domain: 1 to %d of a-z 0-9 . _ - are, such as example.net", text,
+	    PKI_TRUST_DOMAIN_MAX);
 }
 
 /* ---- the authority ---- */
@@ -56,8 +55,7 @@ int
 pki_make_ca(const char *trust_domain, int64_t now_us, struct pki_pair *pair, struct error *error)
 {
 	char common_name[PKI_TRUST_DOMAIN_MAX + 16], uri[PKI_TRUST_DOMAIN_MAX + 32];
-	const struct pki_extension extensions[] = {
-	    {NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+	const struct pki_extension extensions[] = {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
 	    {NID_key_usage, "critical,keyCertSign,cRLSign"}, {NID_subject_alt_name, uri},
 	    {NID_subject_key_identifier, "hash"}, {NID_authority_key_identifier, "keyid:always"}};
 	const struct pki_order order = {.common_name = common_name,
@@ -88,16 +86,14 @@ static EVP_PKEY *
 read_key(const char *text, size_t length)
 {
 	BIO *bio = BIO_new_mem_buf(text, (int)length);
-	EVP_PKEY *key =
-	    bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+	EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
 
 	BIO_free(bio);
 	return key;
 }
 
 static int
-check_ca(
-    const struct pki_ca *ca, const struct pki_facts *facts, int64_t now_us, struct error *error)
+check_ca(const struct pki_ca *ca, const struct pki_facts *facts, int64_t now_us, struct error *error)
 {
 	char until[CLOCK_TEXT_LEN];
 
@@ -106,20 +102,18 @@ check_ca(
 		    "ca.pem is not the certificate of a Netbus CA; netbus-admin pki init makes "
 		    "one");
 	if (X509_check_private_key(ca->certificate, ca->key) != 1)
-		return error_set(error, -EINVAL,
-		    "ca.key is not the key of ca.pem; put the files of one CA together");
+		return error_set(error, -EINVAL, "ca.key is not the key of ca.pem; put the files of one CA together");
 	clock_print(facts->not_after_us, until);
 	if (facts->not_after_us <= now_us)
 		return error_set(error, -EINVAL, "the CA was good until %s; make a new one", until);
 	if (facts->not_before_us > now_us)
-		return error_set(
-		    error, -EINVAL, "the CA is not good yet; is the clock of this machine right?");
+		return error_set(error, -EINVAL, "the CA is not good yet; is the clock of this machine right?");
 	return 0;
 }
 
 static int
-load_ca(struct pki_ca *ca, const char *certificate, size_t certificate_length, const char *key,
-    size_t key_length, int64_t now_us, struct error *error)
+load_ca(struct pki_ca *ca, const char *certificate, size_t certificate_length, const char *key, size_t key_length,
+    int64_t now_us, struct error *error)
 {
 	struct pki_facts facts;
 	int code;
@@ -143,8 +137,8 @@ load_ca(struct pki_ca *ca, const char *certificate, size_t certificate_length, c
 }
 
 struct pki_ca *
-pki_ca_parse(const char *certificate, size_t certificate_length, const char *key, size_t key_length,
-    int64_t now_us, struct error *error)
+pki_ca_parse(const char *certificate, size_t certificate_length, const char *key, size_t key_length, int64_t now_us,
+    struct error *error)
 {
 	struct pki_ca *ca = calloc(1, sizeof *ca);
 
@@ -183,9 +177,8 @@ check_days(const struct pki_ca *ca, unsigned days, int64_t now_us, struct error 
 	int64_t left = (ca->not_after_us - now_us) / DAY_US;
 
 	if (days < 1 || days > PKI_DAYS_MAX)
-		return error_set(error, -EINVAL,
-		    "a certificate for %u days cannot be made; 1 to %d days can", days,
-		    PKI_DAYS_MAX);
+		return error_set(
+		    error, -EINVAL, "a certificate for %u days cannot be made; 1 to %d days can", days, PKI_DAYS_MAX);
 	if ((int64_t)days > left)
 		return error_set(error, -EINVAL,
 		    "a certificate for %u days would outlive its CA, which is good for %lld days "
@@ -195,14 +188,14 @@ check_days(const struct pki_ca *ca, unsigned days, int64_t now_us, struct error 
 }
 
 int
-pki_issue(const struct pki_ca *ca, const struct name *host, enum pki_key_type type, unsigned days,
-    int64_t now_us, struct pki_pair *pair, struct error *error)
+pki_issue(const struct pki_ca *ca, const struct name *host, enum pki_key_type type, unsigned days, int64_t now_us,
+    struct pki_pair *pair, struct error *error)
 {
 	char uri[sizeof "URI:" PKI_SPIFFE_SCHEME PKI_SPIFFE_FOLDER + sizeof ca->trust_domain + sizeof host->text];
 	const struct pki_extension extensions[] = {{NID_basic_constraints, "critical,CA:FALSE"},
-	    {NID_key_usage, "critical,digitalSignature"},
-	    {NID_ext_key_usage, "serverAuth,clientAuth"}, {NID_subject_alt_name, uri},
-	    {NID_subject_key_identifier, "hash"}, {NID_authority_key_identifier, "keyid:always"}};
+	    {NID_key_usage, "critical,digitalSignature"}, {NID_ext_key_usage, "serverAuth,clientAuth"},
+	    {NID_subject_alt_name, uri}, {NID_subject_key_identifier, "hash"},
+	    {NID_authority_key_identifier, "keyid:always"}};
 	const struct pki_order order = {.common_name = host->text,
 	    .not_before_us = now_us - BACKDATING_US,
 	    .not_after_us = now_us + (int64_t)days * DAY_US,
@@ -214,7 +207,6 @@ pki_issue(const struct pki_ca *ca, const struct name *host, enum pki_key_type ty
 
 	if (code < 0)
 		return code;
-	snprintf(uri, sizeof uri, "URI:" PKI_SPIFFE_SCHEME "%s" PKI_SPIFFE_FOLDER "%s",
-	    ca->trust_domain, host->text);
+	snprintf(uri, sizeof uri, "URI:" PKI_SPIFFE_SCHEME "%s" PKI_SPIFFE_FOLDER "%s", ca->trust_domain, host->text);
 	return pki_make(&order, pair, error);
 }

@@ -36,25 +36,24 @@ struct pki_pair {
 /* Wipes the key and frees both. */
 void pki_pair_clear(struct pki_pair *pair);
 
-int pki_make_ca(
-    const char *trust_domain, int64_t now_us, struct pki_pair *pair, struct error *error);
+int pki_make_ca(const char *trust_domain, int64_t now_us, struct pki_pair *pair, struct error *error);
 
 /* A CA as pki_make_ca() makes it, ready to sign. NULL when the texts are anything else, or it is not valid at this time. */
 struct pki_ca;
-struct pki_ca *pki_ca_parse(const char *certificate, size_t certificate_length, const char *key,
-    size_t key_length, int64_t now_us, struct error *error);
+struct pki_ca *pki_ca_parse(const char *certificate, size_t certificate_length, const char *key, size_t key_length,
+    int64_t now_us, struct error *error);
 void pki_ca_free(struct pki_ca *ca);
 const char *pki_ca_trust_domain(const struct pki_ca *ca);
 
 /* A new key, and a certificate for it that is good for 1..PKI_DAYS_MAX days, but not longer than the CA's own. */
-int pki_issue(const struct pki_ca *ca, const struct name *host, enum pki_key_type type,
-    unsigned days, int64_t now_us, struct pki_pair *pair, struct error *error);
+int pki_issue(const struct pki_ca *ca, const struct name *host, enum pki_key_type type, unsigned days, int64_t now_us,
+    struct pki_pair *pair, struct error *error);
 
 /* What the first certificate of a file says; nothing of it is verified. */
 enum pki_kind { PKI_HOST, PKI_CA, PKI_OTHER };
 struct pki_facts {
 	enum pki_kind kind;
-	char spiffe_id[512]; /* its URI SAN, escaped; "" when there is not exactly one SAN, a URI */
+	char spiffe_id[512];         /* its URI SAN, escaped; "" when there is not exactly one SAN, a URI */
 	char trust_domain[256];      /* "" for PKI_OTHER */
 	char host[NAME_LEN_MAX + 1]; /* "" but for PKI_HOST */
 	char key_type[32];           /* "Ed25519", "P-256", else as the library names it */

@@ -47,16 +47,15 @@ describe_uri(const X509 *certificate, struct pki_facts *facts)
 	if (critical == -2 || sk_GENERAL_NAME_num(names) != 1 || name->type != GEN_URI)
 		return;
 	uri = name->d.uniformResourceIdentifier;
-	print_escaped((const char *)ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri),
-	    facts->spiffe_id, sizeof facts->spiffe_id);
+	print_escaped((const char *)ASN1_STRING_get0_data(uri), (size_t)ASN1_STRING_length(uri), facts->spiffe_id,
+	    sizeof facts->spiffe_id);
 }
 
 /* As RFC 5280 and our own CA want it; X509_check_ca() also knows older forms, so the extension itself is asked. */
 static bool
 is_ca(X509 *certificate)
 {
-	return X509_check_ca(certificate) == 1 &&
-	       (X509_get_key_usage(certificate) & KU_KEY_CERT_SIGN) != 0;
+	return X509_check_ca(certificate) == 1 && (X509_get_key_usage(certificate) & KU_KEY_CERT_SIGN) != 0;
 }
 
 /* A shown URI is the URI itself when it is well-formed: the escaped characters are in neither form. */

@@ -86,8 +86,8 @@ set_names(X509 *certificate, const struct pki_order *order)
 	const X509_NAME *issuer = subject;
 
 	snprintf(name, sizeof name, "%s", order->common_name);
-	if (X509_NAME_add_entry_by_NID(subject, NID_commonName, MBSTRING_UTF8,
-		(const unsigned char *)name, -1, -1, 0) != 1)
+	if (X509_NAME_add_entry_by_NID(
+		subject, NID_commonName, MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) != 1)
 		return 0;
 	if (order->issuer != NULL)
 		issuer = X509_get_subject_name(order->issuer->certificate);
@@ -97,10 +97,8 @@ set_names(X509 *certificate, const struct pki_order *order)
 static int
 set_times(X509 *certificate, const struct pki_order *order)
 {
-	return ASN1_TIME_set(X509_getm_notBefore(certificate), order->not_before_us / 1000000) !=
-		   NULL &&
-	       ASN1_TIME_set(X509_getm_notAfter(certificate), order->not_after_us / 1000000) !=
-		   NULL;
+	return ASN1_TIME_set(X509_getm_notBefore(certificate), order->not_before_us / 1000000) != NULL &&
+	       ASN1_TIME_set(X509_getm_notAfter(certificate), order->not_after_us / 1000000) != NULL;
 }
 
 /* In the order of the table: the key identifiers of a certificate that signs itself need its own subject's first. */
@@ -113,8 +111,8 @@ add_extensions(X509 *certificate, const struct pki_order *order)
 	X509V3_set_ctx_nodb(&context);
 	X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
 	for (size_t i = 0; i < order->extension_count; i++) {
-		X509_EXTENSION *extension = X509V3_EXT_conf_nid(
-		    NULL, &context, order->extensions[i].nid, order->extensions[i].value);
+		X509_EXTENSION *extension =
+		    X509V3_EXT_conf_nid(NULL, &context, order->extensions[i].nid, order->extensions[i].value);
 		int added = extension != NULL && X509_add_ext(certificate, extension, -1) == 1;
 
 		X509_EXTENSION_free(extension);

@@ -18,10 +18,10 @@
 #include "crypto/proof_internal.h"
 #include "wire/limits.h"
 
-#define SCHEME_ED25519              0x0807
-#define SCHEME_ECDSA_P256_SHA256    0x0403
-#define SHA256_LEN                  32
-#define SHA384_LEN                  48
+#define SCHEME_ED25519           0x0807
+#define SCHEME_ECDSA_P256_SHA256 0x0403
+#define SHA256_LEN               32
+#define SHA384_LEN               48
 
 struct proof {
 	struct keystore *store; /* held */
@@ -41,7 +41,8 @@ size_t
 sign_input_begin(enum tls_side side, uint8_t input[static SIGN_INPUT_MAX])
 {
 	/* With its NUL, which is the zero byte behind it. */
-	static const char server[] = "TLS 1.3, server CertificateVerify", client[] = "TLS 1.3, client CertificateVerify";
+	static const char server[] = "TLS 1.3, server CertificateVerify",
+			  client[] = "TLS 1.3, client CertificateVerify";
 	_Static_assert(sizeof server == 34 && sizeof client == 34, "room in SIGN_INPUT_MAX");
 
 	memset(input, ' ', SIGN_INPUT_PADDING);
@@ -103,8 +104,8 @@ check_host(const struct proof *proof, const struct spiffe_id *id, struct error *
 {
 	if (proof->expect_host[0] == '\0' || strcmp(proof->expect_host, id->host.text) == 0)
 		return X509_V_OK;
-	error_set(text, -EACCES, "it is host '%s' that answers there, not '%s'; is the address of that host right?", id->host.text,
-	    proof->expect_host);
+	error_set(text, -EACCES, "it is host '%s' that answers there, not '%s'; is the address of that host right?",
+	    id->host.text, proof->expect_host);
 	return X509_V_ERR_HOSTNAME_MISMATCH;
 }
 
@@ -134,11 +135,13 @@ proof_check_chain(struct proof *proof, const uint8_t *untrusted_chain, size_t le
 	if (length <= LIMIT_CHAIN)
 		chain = chain_parse(untrusted_chain, length);
 	if (chain == NULL) {
-		error_set(text, -EACCES, "the certificate chain is malformed, or has more than %d certificates or %u bytes",
+		error_set(text, -EACCES,
+		    "the certificate chain is malformed, or has more than %d certificates or %u bytes",
 		    CHAIN_CERTIFICATES_MOST, LIMIT_CHAIN);
 		return X509_V_ERR_CERT_REJECTED;
 	}
-	code = chain_judge(proof->store->bundle, proof->store->identity.trust_domain, chain, time(NULL), &proof->peer, text);
+	code = chain_judge(
+	    proof->store->bundle, proof->store->identity.trust_domain, chain, time(NULL), &proof->peer, text);
 	if (code == X509_V_OK)
 		code = check_host(proof, &proof->peer, text);
 	if (code == X509_V_OK && remember(proof, untrusted_chain, length, sk_X509_value(chain, 0)) < 0) {
@@ -178,8 +181,8 @@ scheme_fits(uint16_t scheme, EVP_PKEY *key, const EVP_MD **digest)
 }
 
 static int
-check_signature(const struct proof *proof, uint16_t scheme, const uint8_t *signature, size_t signature_length, const uint8_t *hash,
-    size_t hash_length, struct error *error)
+check_signature(const struct proof *proof, uint16_t scheme, const uint8_t *signature, size_t signature_length,
+    const uint8_t *hash, size_t hash_length, struct error *error)
 {
 	AUTO(auto_digest_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
 	EVP_PKEY *key = X509_get0_pubkey(proof->leaf);
@@ -189,10 +192,11 @@ check_signature(const struct proof *proof, uint16_t scheme, const uint8_t *signa
 	bool good;
 
 	if (scheme_fits(scheme, key, &digest) < 0)
-		return error_set(error, -EACCES, "the peer's signature scheme 0x%04x is not the one of its key", scheme);
+		return error_set(
+		    error, -EACCES, "the peer's signature scheme 0x%04x is not the one of its key", scheme);
 	memcpy(input + length, hash, hash_length);
 	good = context != NULL && EVP_DigestVerifyInit(context, NULL, digest, NULL, key) == 1 &&
-	    EVP_DigestVerify(context, signature, signature_length, input, length + hash_length) == 1;
+	       EVP_DigestVerify(context, signature, signature_length, input, length + hash_length) == 1;
 	ERR_clear_error();
 	if (!good)
 		return error_set(error, -EACCES, "the peer's signature over the handshake does not hold");
@@ -204,7 +208,8 @@ describe(const struct proof *proof, struct proved_peer *peer, struct error *erro
 {
 	struct proved_peer found = {.host = proof->peer.host};
 
-	if (certificate_fingerprint(proof->leaf, found.fingerprint) < 0 || certificate_not_after(proof->leaf, &found.not_after_us) < 0)
+	if (certificate_fingerprint(proof->leaf, found.fingerprint) < 0 ||
+	    certificate_not_after(proof->leaf, &found.not_after_us) < 0)
 		return error_set(error, -EACCES, "cannot read the peer's certificate again");
 	*peer = found;
 	return 0;

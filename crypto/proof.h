@@ -27,7 +27,7 @@ struct spiffe_id {
 };
 int spiffe_parse(const char *uri, size_t length, struct spiffe_id *id, struct error *error);
 
-struct keystore;      /* our key and chain, the trust bundle, the seal key */
+struct keystore; /* our key and chain, the trust bundle, the seal key */
 struct proved_peer {
 	struct name host;
 	char fingerprint[65]; /* SHA-256 of the SPKI, hex */
@@ -46,7 +46,8 @@ const char *keystore_fingerprint(const struct keystore *store);
 int64_t keystore_not_after_us(const struct keystore *store);
 /* u24 length + DER for each certificate, leaf first. */
 const uint8_t *keystore_chain(const struct keystore *store, size_t *length);
-int keystore_sign(struct keystore *store, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used);
+int keystore_sign(
+    struct keystore *store, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used);
 /* The signed note over a checkpoint's text: its length; -ENOKEY when there is no seal key; else as seal_sign(). */
 int keystore_seal(const struct keystore *store, const char *text, size_t length, char *note, size_t room);
 /* Once per process, before the sandbox is locked: everything in the libraries that is set up only once, and locked pages for the keys.

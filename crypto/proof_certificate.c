@@ -25,7 +25,8 @@ key_type_of(EVP_PKEY *key)
 	if (!EVP_PKEY_is_a(key, "EC") || EVP_PKEY_get_group_name(key, group, sizeof group, NULL) != 1)
 		return KEY_OTHER;
 	/* A curve that is spelled out in the key is not looked at further, whatever it looks like. */
-	if (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) == 1 && is_explicit)
+	if (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) == 1 &&
+	    is_explicit)
 		return KEY_OTHER;
 	return strcmp(group, "prime256v1") == 0 ? KEY_P256 : KEY_OTHER;
 }
@@ -51,7 +52,8 @@ int
 certificate_identity(const X509 *certificate, struct spiffe_id *id, struct error *text)
 {
 	int critical;
-	AUTO(auto_names_free) GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, NULL);
+	AUTO(auto_names_free)
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, NULL);
 	const GENERAL_NAME *name;
 	const ASN1_IA5STRING *uri;
 	char shown[SHOWN_LEN];
@@ -59,13 +61,17 @@ certificate_identity(const X509 *certificate, struct spiffe_id *id, struct error
 	certificate_print(certificate, shown);
 	/* -2: the extension is there more than once. */
 	if (critical == -2 || sk_GENERAL_NAME_num(names) > 1) {
-		error_set(text, -EACCES, "the certificate (%s) has more than one SAN: exactly one is allowed, spiffe://<trust domain>/host/<name>",
+		error_set(text, -EACCES,
+		    "the certificate (%s) has more than one SAN: exactly one is allowed, spiffe://<trust "
+		    "domain>/host/<name>",
 		    shown);
 		return X509_V_ERR_CERT_REJECTED;
 	}
 	name = sk_GENERAL_NAME_value(names, 0); /* NULL when there is none */
 	if (name == NULL || name->type != GEN_URI) {
-		error_set(text, -EACCES, "the certificate (%s) has no URI SAN: exactly one must be there, spiffe://<trust domain>/host/<name>",
+		error_set(text, -EACCES,
+		    "the certificate (%s) has no URI SAN: exactly one must be there, spiffe://<trust "
+		    "domain>/host/<name>",
 		    shown);
 		return X509_V_ERR_CERT_REJECTED;
 	}

@@ -60,7 +60,7 @@ STACK_OF(X509) * chain_parse(const uint8_t *untrusted, size_t length)
 
 /* ---- the leaf ---- */
 
-#define ID_FORMAT      "the certificate of spiffe://%s/host/%s"
+#define ID_FORMAT     "the certificate of spiffe://%s/host/%s"
 #define ID_VALUES(id) (id)->trust_domain, (id)->host.text
 
 static void
@@ -81,13 +81,15 @@ check_time(const X509 *leaf, const struct spiffe_id *id, time_t now, struct erro
 	/* X509_cmp_time(): negative = the certificate's time is at or before ours, 0 = it cannot be read. */
 	if (X509_cmp_time(X509_get0_notBefore(leaf), &now) >= 0) {
 		print_time(X509_get0_notBefore(leaf), shown);
-		error_set(text, -EACCES, ID_FORMAT " is not yet valid: it begins on %s; are the clocks of both hosts right?", ID_VALUES(id),
+		error_set(text, -EACCES,
+		    ID_FORMAT " is not yet valid: it begins on %s; are the clocks of both hosts right?", ID_VALUES(id),
 		    shown);
 		return X509_V_ERR_CERT_NOT_YET_VALID;
 	}
 	if (X509_cmp_time(X509_get0_notAfter(leaf), &now) <= 0) {
 		print_time(X509_get0_notAfter(leaf), shown);
-		error_set(text, -EACCES, ID_FORMAT " expired on %s; issue a new one with netbus-admin pki issue", ID_VALUES(id), shown);
+		error_set(text, -EACCES, ID_FORMAT " expired on %s; issue a new one with netbus-admin pki issue",
+		    ID_VALUES(id), shown);
 		return X509_V_ERR_CERT_HAS_EXPIRED;
 	}
 	return X509_V_OK;
@@ -96,7 +98,8 @@ check_time(const X509 *leaf, const struct spiffe_id *id, time_t now, struct erro
 static int
 check_usage(X509 *leaf, const struct spiffe_id *id, struct error *text)
 {
-	uint32_t flags = X509_get_extension_flags(leaf), usage = X509_get_key_usage(leaf), extended = X509_get_extended_key_usage(leaf);
+	uint32_t flags = X509_get_extension_flags(leaf), usage = X509_get_key_usage(leaf),
+		 extended = X509_get_extended_key_usage(leaf);
 	const char *wrong = NULL;
 
 	if (flags & EXFLAG_INVALID)
@@ -125,15 +128,16 @@ check_leaf(X509 *leaf, const char *trust_domain, time_t now, struct spiffe_id *i
 	if (code != X509_V_OK)
 		return code;
 	if (trust_domain != NULL && strcmp(id->trust_domain, trust_domain) != 0) {
-		error_set(text, -EACCES, ID_FORMAT " is of another trust domain '%s' (ours is '%s')", ID_VALUES(id), id->trust_domain,
-		    trust_domain);
+		error_set(text, -EACCES, ID_FORMAT " is of another trust domain '%s' (ours is '%s')", ID_VALUES(id),
+		    id->trust_domain, trust_domain);
 		return X509_V_ERR_CERT_REJECTED;
 	}
 	code = check_time(leaf, id, now, text);
 	if (code == X509_V_OK)
 		code = check_usage(leaf, id, text);
 	if (code == X509_V_OK && key_type_of(X509_get0_pubkey(leaf)) == KEY_OTHER) {
-		error_set(text, -EACCES, ID_FORMAT " has a key that is neither Ed25519 nor ECDSA on P-256", ID_VALUES(id));
+		error_set(
+		    text, -EACCES, ID_FORMAT " has a key that is neither Ed25519 nor ECDSA on P-256", ID_VALUES(id));
 		code = X509_V_ERR_CERT_REJECTED;
 	}
 	return code;
@@ -163,12 +167,14 @@ explain(const X509_STORE_CTX *context, int code, const struct spiffe_id *id, str
 	int depth = X509_STORE_CTX_get_error_depth(context);
 
 	if (issuer_is_unknown(code))
-		error_set(text, -EACCES, ID_FORMAT " is not signed by a CA of our bundle (unknown issuer)", ID_VALUES(id));
+		error_set(
+		    text, -EACCES, ID_FORMAT " is not signed by a CA of our bundle (unknown issuer)", ID_VALUES(id));
 	else if (depth > 0)
-		error_set(text, -EACCES, ID_FORMAT " is refused because of the CA above it (depth %d): %s", ID_VALUES(id), depth,
-		    X509_verify_cert_error_string(code));
+		error_set(text, -EACCES, ID_FORMAT " is refused because of the CA above it (depth %d): %s",
+		    ID_VALUES(id), depth, X509_verify_cert_error_string(code));
 	else
-		error_set(text, -EACCES, ID_FORMAT " is refused: %s", ID_VALUES(id), X509_verify_cert_error_string(code));
+		error_set(
+		    text, -EACCES, ID_FORMAT " is refused: %s", ID_VALUES(id), X509_verify_cert_error_string(code));
 }
 
 static void
@@ -206,8 +212,8 @@ verify(X509_STORE *bundle, const STACK_OF(X509) * chain, time_t now, const struc
 }
 
 int
-chain_judge(X509_STORE *bundle, const char *trust_domain, const STACK_OF(X509) * chain, time_t now, struct spiffe_id *id,
-    struct error *text)
+chain_judge(X509_STORE *bundle, const char *trust_domain, const STACK_OF(X509) * chain, time_t now,
+    struct spiffe_id *id, struct error *text)
 {
 	struct spiffe_id found;
 	int code = check_leaf(sk_X509_value(chain, 0), trust_domain, now, &found, text);

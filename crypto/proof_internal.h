@@ -98,8 +98,8 @@ void certificate_print(const X509 *certificate, char shown[static SHOWN_LEN]);
 STACK_OF(X509) * chain_parse(const uint8_t *untrusted, size_t length);
 /* Whether the chain, leaf first, makes somebody a host of `trust_domain` (NULL = of any) by the bundle at this time. X509_V_OK or the code, and a
  * sentence. */
-int chain_judge(X509_STORE *bundle, const char *trust_domain, const STACK_OF(X509) * chain, time_t now, struct spiffe_id *id,
-    struct error *text);
+int chain_judge(X509_STORE *bundle, const char *trust_domain, const STACK_OF(X509) * chain, time_t now,
+    struct spiffe_id *id, struct error *text);
 
 /* ---- proof_transcript.c ---- */
 

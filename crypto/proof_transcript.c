@@ -36,8 +36,9 @@ enum handshake_type {
 	MESSAGE_HASH = 254,
 };
 
-static const uint8_t retry_random[RANDOM_LEN] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8,
-    0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+static const uint8_t retry_random[RANDOM_LEN] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02,
+    0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33,
+    0x9c};
 
 struct message {
 	const uint8_t *start, *body;
@@ -99,7 +100,7 @@ has_nonce(struct reader *extensions, const uint8_t *nonce)
 	struct extension extension = {0};
 
 	return find_extension(extensions, TLS_NONCE_EXTENSION, &extension) && extension.length == TLS_NONCE_LEN &&
-	    memcmp(extension.bytes, nonce, TLS_NONCE_LEN) == 0;
+	       memcmp(extension.bytes, nonce, TLS_NONCE_LEN) == 0;
 }
 
 static bool
@@ -142,7 +143,8 @@ read_server_hello(const struct message *message, bool *is_retry)
 	read_bytes(&reader, session_id_length);
 	suite = read_u16(&reader);
 	read_u8(&reader); /* legacy_compression_method */
-	if (!find_extension(&reader, EXTENSION_VERSIONS, &version) || version.length != 2 || get_be16(version.bytes) != VERSION_TLS_1_3)
+	if (!find_extension(&reader, EXTENSION_VERSIONS, &version) || version.length != 2 ||
+	    get_be16(version.bytes) != VERSION_TLS_1_3)
 		return 0;
 	*is_retry = memcmp(random, retry_random, RANDOM_LEN) == 0;
 	return suite;
@@ -222,14 +224,16 @@ take_hellos(struct reader *reader, struct transcript *transcript)
 	bool is_retry = false;
 	uint16_t retry_suite;
 
-	if (!take_message(reader, CLIENT_HELLO, &transcript->client_hello) || !take_message(reader, SERVER_HELLO, &server_hello))
+	if (!take_message(reader, CLIENT_HELLO, &transcript->client_hello) ||
+	    !take_message(reader, SERVER_HELLO, &server_hello))
 		return false;
 	transcript->suite = read_server_hello(&server_hello, &is_retry);
 	if (!is_retry)
 		return transcript->suite != 0;
 	retry_suite = transcript->suite;
 	transcript->first_length = HEADER_LEN + transcript->client_hello.body_length;
-	if (!take_message(reader, CLIENT_HELLO, &transcript->client_hello) || !take_message(reader, SERVER_HELLO, &server_hello))
+	if (!take_message(reader, CLIENT_HELLO, &transcript->client_hello) ||
+	    !take_message(reader, SERVER_HELLO, &server_hello))
 		return false;
 	transcript->suite = read_server_hello(&server_hello, &is_retry);
 	return !is_retry && transcript->suite != 0 && transcript->suite == retry_suite;
@@ -249,7 +253,7 @@ parse_transcript(const uint8_t *untrusted, size_t length, enum tls_side our_side
 	if (our_side == TLS_CLIENT)
 		return reader_done(&reader);
 	return take_message(&reader, CERTIFICATE_VERIFY, &skipped) && take_message(&reader, FINISHED, &skipped) &&
-	    take_message(&reader, CERTIFICATE, &transcript->client_certificate) && reader_done(&reader);
+	       take_message(&reader, CERTIFICATE, &transcript->client_certificate) && reader_done(&reader);
 }
 
 static int
@@ -260,11 +264,14 @@ check(const struct transcript_expected *expected, const struct transcript *trans
 
 	if (is_client ? !client_hello_has_nonce(&transcript->client_hello, expected->nonce)
 		      : !certificate_request_has_nonce(&transcript->certificate_request, expected->nonce))
-		return error_set(error, -EACCES, "the handshake does not hold our nonce: it is another one, or an old one");
+		return error_set(
+		    error, -EACCES, "the handshake does not hold our nonce: it is another one, or an old one");
 	if (!is_client && !has_leaf(&transcript->server_certificate, expected->our_leaf, expected->our_leaf_length))
-		return error_set(error, -EACCES, "the handshake is not with us: the server's certificate in it is not ours");
+		return error_set(
+		    error, -EACCES, "the handshake is not with us: the server's certificate in it is not ours");
 	if (!has_chain(peers, expected->peer_chain, expected->peer_chain_length))
-		return error_set(error, -EACCES, "the peer's certificates in the handshake are not those that were checked");
+		return error_set(
+		    error, -EACCES, "the peer's certificates in the handshake are not those that were checked");
 	return 0;
 }
 
@@ -310,7 +317,8 @@ hash_all(const struct transcript *transcript, const EVP_MD *digest, uint8_t *has
 		return -ENOMEM;
 	if (transcript->first_length > 0 && !hash_first(context, digest, transcript))
 		return -ENOMEM;
-	if (EVP_DigestUpdate(context, rest, (size_t)(transcript->end - rest)) != 1 || EVP_DigestFinal_ex(context, hash, &length) != 1)
+	if (EVP_DigestUpdate(context, rest, (size_t)(transcript->end - rest)) != 1 ||
+	    EVP_DigestFinal_ex(context, hash, &length) != 1)
 		return -ENOMEM;
 	return (int)length;
 }
@@ -324,10 +332,12 @@ transcript_hash(const struct transcript_expected *expected, const uint8_t *untru
 	int code;
 
 	if (!parse_transcript(untrusted, length, expected->our_side, &transcript))
-		return error_set(error, -EACCES, "the handshake is not a complete TLS 1.3 handshake up to the peer's certificate");
+		return error_set(
+		    error, -EACCES, "the handshake is not a complete TLS 1.3 handshake up to the peer's certificate");
 	digest = suite_digest(transcript.suite);
 	if (digest == NULL)
-		return error_set(error, -EACCES, "the handshake's cipher suite 0x%04x is not one of ours", transcript.suite);
+		return error_set(
+		    error, -EACCES, "the handshake's cipher suite 0x%04x is not one of ours", transcript.suite);
 	code = check(expected, &transcript, error);
 	if (code < 0)
 		return code;

@@ -15,16 +15,15 @@
 /* ---- the provider ---- */
 
 static int
-provider_start(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *offered,
-    const OSSL_DISPATCH **functions, void **context)
+provider_start(
+    const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *offered, const OSSL_DISPATCH **functions, void **context)
 {
 	static const OSSL_DISPATCH table[] = {
 	    {OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))provider_query}, {0, NULL}};
 
 	(void)offered;
 	*functions = table;
-	*context =
-	    (void *)(uintptr_t)core; /* no function of ours reads it, but it must not be NULL */
+	*context = (void *)(uintptr_t)core; /* no function of ours reads it, but it must not be NULL */
 	return 1;
 }
 
@@ -89,8 +88,8 @@ provider_key_new(OSSL_LIB_CTX *library, EVP_PKEY *certified, const struct provid
 	EVP_PKEY *key = NULL;
 	size_t length;
 
-	if (type == NULL || EVP_PKEY_get_octet_string_param(certified, OSSL_PKEY_PARAM_PUB_KEY,
-				public, sizeof public, &length) != 1)
+	if (type == NULL ||
+	    EVP_PKEY_get_octet_string_param(certified, OSSL_PKEY_PARAM_PUB_KEY, public, sizeof public, &length) != 1)
 		return NULL;
 	if (type->group) {
 		char *group = (char *)(uintptr_t)type->group;

@@ -17,8 +17,7 @@
 /* Must outlive the key. */
 struct provider_signer {
 	/* Signs `input` itself, not a hash of it. 0 or a negative errno. */
-	int (*sign)(void *owner, const uint8_t *input, size_t length, uint8_t *signature,
-	    size_t room, size_t *used);
+	int (*sign)(void *owner, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used);
 	void *owner;
 };
 
@@ -33,7 +32,6 @@ int provider_open(struct provider_context *context);
 void provider_close(struct provider_context *context);
 
 /* A key of the "netbus" provider with the public half of `certified`; NULL when that is neither Ed25519 nor P-256. */
-EVP_PKEY *provider_key_new(
-    OSSL_LIB_CTX *library, EVP_PKEY *certified, const struct provider_signer *signer);
+EVP_PKEY *provider_key_new(OSSL_LIB_CTX *library, EVP_PKEY *certified, const struct provider_signer *signer);
 
 #endif

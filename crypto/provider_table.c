@@ -105,8 +105,7 @@ key_import(void *data, int selection, const OSSL_PARAM params[])
 	void *bytes = key->public;
 	size_t length;
 
-	if (!(selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) || public == NULL ||
-	    !group_is_ours(key, params))
+	if (!(selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) || public == NULL || !group_is_ours(key, params))
 		return 0;
 	if (signer && !OSSL_PARAM_get_octet_ptr(signer, &address, &length))
 		return 0;
@@ -119,10 +118,9 @@ key_import(void *data, int selection, const OSSL_PARAM params[])
 static const OSSL_PARAM *
 key_import_types(int selection)
 {
-	static const OSSL_PARAM types[] = {
-	    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
-	    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0),
-	    OSSL_PARAM_octet_ptr(PARAM_SIGNER, NULL, 0), OSSL_PARAM_END};
+	static const OSSL_PARAM types[] = {OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
+	    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0), OSSL_PARAM_octet_ptr(PARAM_SIGNER, NULL, 0),
+	    OSSL_PARAM_END};
 
 	return selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY ? types : NULL;
 }
@@ -138,13 +136,11 @@ key_export(void *data, int selection, OSSL_CALLBACK *take, void *taker)
 	if (!(selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY) || key->public_length == 0)
 		return 0;
 	if (key->type->group) {
-		char *group =
-		    (char *)(uintptr_t)key->type->group; /* only read: OSSL_PARAM has no const */
+		char *group = (char *)(uintptr_t)key->type->group; /* only read: OSSL_PARAM has no const */
 
 		*next++ = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0);
 	}
-	*next++ = OSSL_PARAM_construct_octet_string(
-	    OSSL_PKEY_PARAM_PUB_KEY, key->public, key->public_length);
+	*next++ = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, key->public, key->public_length);
 	*next = OSSL_PARAM_construct_end();
 	return take(params, taker);
 }
@@ -152,8 +148,7 @@ key_export(void *data, int selection, OSSL_CALLBACK *take, void *taker)
 static const OSSL_PARAM *
 key_export_types(int selection)
 {
-	static const OSSL_PARAM types[] = {
-	    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
+	static const OSSL_PARAM types[] = {OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
 	    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0), OSSL_PARAM_END};
 
 	return selection & OSSL_KEYMGMT_SELECT_PUBLIC_KEY ? types : NULL;
@@ -181,24 +176,20 @@ key_get_params(void *data, OSSL_PARAM params[])
 	const struct key *key = data;
 	const struct key_kind *type = key->type;
 	OSSL_PARAM *public = OSSL_PARAM_locate(params, OSSL_PKEY_PARAM_PUB_KEY);
-	const char *digest =
-	    type->digest[0] ? OSSL_PKEY_PARAM_DEFAULT_DIGEST : OSSL_PKEY_PARAM_MANDATORY_DIGEST;
+	const char *digest = type->digest[0] ? OSSL_PKEY_PARAM_DEFAULT_DIGEST : OSSL_PKEY_PARAM_MANDATORY_DIGEST;
 
 	return put_number(params, OSSL_PKEY_PARAM_BITS, type->bits) &&
 	       put_number(params, OSSL_PKEY_PARAM_SECURITY_BITS, type->security_bits) &&
 	       put_number(params, OSSL_PKEY_PARAM_MAX_SIZE, type->signature_most) &&
-	       put_text(params, digest, type->digest) &&
-	       put_text(params, OSSL_PKEY_PARAM_GROUP_NAME, type->group) &&
-	       (public == NULL ||
-		   OSSL_PARAM_set_octet_string(public, key->public, key->public_length));
+	       put_text(params, digest, type->digest) && put_text(params, OSSL_PKEY_PARAM_GROUP_NAME, type->group) &&
+	       (public == NULL || OSSL_PARAM_set_octet_string(public, key->public, key->public_length));
 }
 
 static const OSSL_PARAM *
 key_gettable_params(void *provider)
 {
 	static const OSSL_PARAM types[] = {OSSL_PARAM_size_t(OSSL_PKEY_PARAM_BITS, NULL),
-	    OSSL_PARAM_size_t(OSSL_PKEY_PARAM_SECURITY_BITS, NULL),
-	    OSSL_PARAM_size_t(OSSL_PKEY_PARAM_MAX_SIZE, NULL),
+	    OSSL_PARAM_size_t(OSSL_PKEY_PARAM_SECURITY_BITS, NULL), OSSL_PARAM_size_t(OSSL_PKEY_PARAM_MAX_SIZE, NULL),
 	    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0),
 	    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_MANDATORY_DIGEST, NULL, 0),
 	    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
@@ -250,13 +241,12 @@ signing_begin(void *data, const char *digest, void *key, const OSSL_PARAM params
 	signing->key = key;
 	/* The far side knows nothing but the key's own digest. */
 	return digest == NULL || OPENSSL_strcasecmp(digest, signing->key->type->digest) == 0 ||
-	       (OPENSSL_strcasecmp(digest, "SHA2-256") == 0 &&
-		   signing->key->type == &provider_p256);
+	       (OPENSSL_strcasecmp(digest, "SHA2-256") == 0 && signing->key->type == &provider_p256);
 }
 
 static int
-signing_sign(void *data, unsigned char *signature, size_t *length, size_t room,
-    const unsigned char *input, size_t input_length)
+signing_sign(
+    void *data, unsigned char *signature, size_t *length, size_t room, const unsigned char *input, size_t input_length)
 {
 	struct signing *signing = data;
 	const struct key *key = signing->key;
@@ -267,8 +257,7 @@ signing_sign(void *data, unsigned char *signature, size_t *length, size_t room,
 	}
 	if (key->signer == NULL)
 		return 0;
-	return key->signer->sign(
-		   key->signer->owner, input, input_length, signature, room, length) == 0;
+	return key->signer->sign(key->signer->owner, input, input_length, signature, room, length) == 0;
 }
 
 /* ---- the tables ---- */
@@ -277,17 +266,16 @@ signing_sign(void *data, unsigned char *signature, size_t *length, size_t room,
 	{                                      \
 		id, (void (*)(void))(function) \
 	}
-#define KEY_FUNCTIONS                                                                         \
-	FUNCTION(OSSL_FUNC_KEYMGMT_FREE, key_free), FUNCTION(OSSL_FUNC_KEYMGMT_HAS, key_has), \
-	    FUNCTION(OSSL_FUNC_KEYMGMT_MATCH, key_match),                                     \
-	    FUNCTION(OSSL_FUNC_KEYMGMT_IMPORT, key_import),                                   \
-	    FUNCTION(OSSL_FUNC_KEYMGMT_IMPORT_TYPES, key_import_types),                       \
-	    FUNCTION(OSSL_FUNC_KEYMGMT_EXPORT, key_export),                                   \
-	    FUNCTION(OSSL_FUNC_KEYMGMT_EXPORT_TYPES, key_export_types),                       \
-	    FUNCTION(OSSL_FUNC_KEYMGMT_GET_PARAMS, key_get_params),                           \
-	    FUNCTION(OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, key_gettable_params),                 \
-	{                                                                                     \
-		0, NULL                                                                       \
+#define KEY_FUNCTIONS                                                                                     \
+	FUNCTION(OSSL_FUNC_KEYMGMT_FREE, key_free), FUNCTION(OSSL_FUNC_KEYMGMT_HAS, key_has),             \
+	    FUNCTION(OSSL_FUNC_KEYMGMT_MATCH, key_match), FUNCTION(OSSL_FUNC_KEYMGMT_IMPORT, key_import), \
+	    FUNCTION(OSSL_FUNC_KEYMGMT_IMPORT_TYPES, key_import_types),                                   \
+	    FUNCTION(OSSL_FUNC_KEYMGMT_EXPORT, key_export),                                               \
+	    FUNCTION(OSSL_FUNC_KEYMGMT_EXPORT_TYPES, key_export_types),                                   \
+	    FUNCTION(OSSL_FUNC_KEYMGMT_GET_PARAMS, key_get_params),                                       \
+	    FUNCTION(OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS, key_gettable_params),                             \
+	{                                                                                                 \
+		0, NULL                                                                                   \
 	}
 
 static const OSSL_DISPATCH ed25519_functions[] = {FUNCTION(OSSL_FUNC_KEYMGMT_NEW, ed25519_new),
@@ -295,23 +283,20 @@ static const OSSL_DISPATCH ed25519_functions[] = {FUNCTION(OSSL_FUNC_KEYMGMT_NEW
 static const OSSL_DISPATCH p256_functions[] = {FUNCTION(OSSL_FUNC_KEYMGMT_NEW, p256_new),
     FUNCTION(OSSL_FUNC_KEYMGMT_QUERY_OPERATION_NAME, p256_operation), KEY_FUNCTIONS};
 static const OSSL_DISPATCH signing_functions[] = {FUNCTION(OSSL_FUNC_SIGNATURE_NEWCTX, signing_new),
-    FUNCTION(OSSL_FUNC_SIGNATURE_FREECTX, signing_free),
-    FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, signing_begin),
+    FUNCTION(OSSL_FUNC_SIGNATURE_FREECTX, signing_free), FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, signing_begin),
     FUNCTION(OSSL_FUNC_SIGNATURE_DIGEST_SIGN, signing_sign), {0, NULL}};
 
 const OSSL_ALGORITHM *
 provider_query(void *provider, int operation, int *no_cache)
 {
 	static const OSSL_ALGORITHM keys[] = {
-	    {"ED25519:1.3.101.112", PROVIDER_PROPERTIES, ed25519_functions,
-		"Ed25519 keys that are elsewhere"},
+	    {"ED25519:1.3.101.112", PROVIDER_PROPERTIES, ed25519_functions, "Ed25519 keys that are elsewhere"},
 	    {"EC:id-ecPublicKey:1.2.840.10045.2.1", PROVIDER_PROPERTIES, p256_functions,
 		"P-256 keys that are elsewhere"},
 	    {NULL, NULL, NULL, NULL}};
 	static const OSSL_ALGORITHM signatures[] = {
 	    {"NETBUS-ED25519", PROVIDER_PROPERTIES, signing_functions, "Ed25519 signed elsewhere"},
-	    {"NETBUS-ECDSA", PROVIDER_PROPERTIES, signing_functions,
-		"ECDSA P-256 signed elsewhere"},
+	    {"NETBUS-ECDSA", PROVIDER_PROPERTIES, signing_functions, "ECDSA P-256 signed elsewhere"},
 	    {NULL, NULL, NULL, NULL}};
 
 	(void)provider;

@@ -22,7 +22,7 @@
 #define HASH_LEN          4
 #define BASE64_VARIANT    sodium_base64_VARIANT_ORIGINAL
 #define BASE64_LEN(bytes) (((bytes) + 2) / 3 * 4) /* without NUL */
-#define KEY_BYTES         33 /* the algorithm's byte and a seed or public key */
+#define KEY_BYTES         33                      /* the algorithm's byte and a seed or public key */
 #define SECRET_PREFIX     "PRIVATE+KEY+"
 #define SIGNATURE_PREFIX  "\xe2\x80\x94 " /* an em dash and a space */
 #define SIGNATURE_BYTES   (HASH_LEN + crypto_sign_BYTES)
@@ -84,8 +84,7 @@ decode_base64(struct span text, uint8_t *bytes, size_t length)
 	size_t made;
 
 	return text.length == BASE64_LEN(length) &&
-	       sodium_base642bin(
-		   bytes, length, text.at, text.length, NULL, &made, NULL, BASE64_VARIANT) == 0 &&
+	       sodium_base642bin(bytes, length, text.at, text.length, NULL, &made, NULL, BASE64_VARIANT) == 0 &&
 	       made == length;
 }
 
@@ -107,8 +106,7 @@ take_name(struct span text, char name[static SEAL_NAME_MAX + 1])
 
 /* The first bytes of SHA-256(name || newline || algorithm || public key). */
 static void
-hash_key(const char *name, const uint8_t key[static crypto_sign_PUBLICKEYBYTES],
-    uint8_t hash[static HASH_LEN])
+hash_key(const char *name, const uint8_t key[static crypto_sign_PUBLICKEYBYTES], uint8_t hash[static HASH_LEN])
 {
 	static const uint8_t middle[] = {'\n', ALGORITHM_ED25519};
 	uint8_t whole[crypto_hash_sha256_BYTES];
@@ -141,8 +139,7 @@ print_key(const char *prefix, const char *name, const uint8_t hash[static HASH_L
 }
 
 int
-seal_generate(const char *name, char *secret, size_t secret_room, char *public, size_t public_room,
-    struct error *error)
+seal_generate(const char *name, char *secret, size_t secret_room, char *public, size_t public_room, struct error *error)
 {
 	uint8_t key[crypto_sign_PUBLICKEYBYTES], secret_key[crypto_sign_SECRETKEYBYTES];
 	uint8_t seed[crypto_sign_SEEDBYTES], hash[HASH_LEN];
@@ -192,8 +189,7 @@ static bool
 read_secret(struct span text, struct seal_key *key)
 {
 	uint8_t seed[KEY_BYTES], public[crypto_sign_PUBLICKEYBYTES], hash[HASH_LEN];
-	bool good =
-	    take_prefix(&text, SECRET_PREFIX) && parse_key(text, key->name, key->hash, seed);
+	bool good = take_prefix(&text, SECRET_PREFIX) && parse_key(text, key->name, key->hash, seed);
 
 	if (good) {
 		crypto_sign_seed_keypair(public, key->secret, seed + 1);
@@ -245,8 +241,7 @@ seal_public_parse(const char *text, size_t length, struct error *error)
 		error_set(error, -ENOMEM, "there is no memory for the public key");
 		return NULL;
 	}
-	if (sodium_init() >= 0 &&
-	    parse_key((struct span){text, length}, key->name, key->hash, bytes)) {
+	if (sodium_init() >= 0 && parse_key((struct span){text, length}, key->name, key->hash, bytes)) {
 		memcpy(key->key, bytes + 1, sizeof key->key);
 		hash_key(key->name, key->key, hash);
 		if (memcmp(hash, key->hash, HASH_LEN) == 0)
@@ -274,8 +269,7 @@ checkpoint_print(const struct checkpoint *checkpoint, char *text, size_t room)
 	int length;
 
 	sodium_bin2base64(base64, sizeof base64, checkpoint->root, CHAIN_LEN, BASE64_VARIANT);
-	length = snprintf(
-	    text, room, "%s\n%" PRIu64 "\n%s\n", checkpoint->origin, checkpoint->size, base64);
+	length = snprintf(text, room, "%s\n%" PRIu64 "\n%s\n", checkpoint->origin, checkpoint->size, base64);
 	return length < 0 || (size_t)length >= room ? -ENOBUFS : length;
 }
 
@@ -302,8 +296,8 @@ checkpoint_parse(const char *text, size_t length, struct checkpoint *checkpoint)
 	struct span rest = {text, length}, origin, size, root;
 	struct checkpoint parsed = {0};
 
-	if (length > SEAL_TEXT_MAX || !take_until(&rest, '\n', &origin) ||
-	    !take_until(&rest, '\n', &size) || !take_until(&rest, '\n', &root) || rest.length != 0)
+	if (length > SEAL_TEXT_MAX || !take_until(&rest, '\n', &origin) || !take_until(&rest, '\n', &size) ||
+	    !take_until(&rest, '\n', &root) || rest.length != 0)
 		return -EBADMSG;
 	if (!take_name(origin, parsed.origin) || !take_size(size, &parsed.size) ||
 	    !decode_base64(root, parsed.root, CHAIN_LEN))
@@ -322,15 +316,12 @@ seal_sign(const struct seal_key *key, const char *text, size_t length, char *not
 	struct checkpoint checkpoint;
 	int made;
 
-	if (checkpoint_parse(text, length, &checkpoint) < 0 ||
-	    strcmp(checkpoint.origin, key->name) != 0)
+	if (checkpoint_parse(text, length, &checkpoint) < 0 || strcmp(checkpoint.origin, key->name) != 0)
 		return -EPERM;
 	memcpy(signature, key->hash, HASH_LEN);
-	crypto_sign_detached(
-	    signature + HASH_LEN, NULL, (const uint8_t *)text, length, key->secret);
+	crypto_sign_detached(signature + HASH_LEN, NULL, (const uint8_t *)text, length, key->secret);
 	sodium_bin2base64(base64, sizeof base64, signature, sizeof signature, BASE64_VARIANT);
-	made = snprintf(
-	    note, room, "%.*s\n" SIGNATURE_PREFIX "%s %s\n", (int)length, text, key->name, base64);
+	made = snprintf(note, room, "%.*s\n" SIGNATURE_PREFIX "%s %s\n", (int)length, text, key->name, base64);
 	return made < 0 || (size_t)made >= room ? -ENOBUFS : made;
 }
 
@@ -359,14 +350,13 @@ judge_signature(const struct seal_public *key, struct span text, struct span lin
 
 	if (!take_prefix(&line, SIGNATURE_PREFIX) || !take_until(&line, ' ', &name_text) ||
 	    !take_name(name_text, name) ||
-	    sodium_base642bin(bytes, sizeof bytes, line.at, line.length, NULL, &length, NULL,
-		BASE64_VARIANT) != 0 ||
+	    sodium_base642bin(bytes, sizeof bytes, line.at, line.length, NULL, &length, NULL, BASE64_VARIANT) != 0 ||
 	    length <= HASH_LEN)
 		return SIGNATURE_MALFORMED;
 	if (strcmp(name, key->name) != 0 || memcmp(bytes, key->hash, HASH_LEN) != 0)
 		return SIGNATURE_OF_ANOTHER;
-	if (length != SIGNATURE_BYTES || crypto_sign_verify_detached(bytes + HASH_LEN,
-					     (const uint8_t *)text.at, text.length, key->key) != 0)
+	if (length != SIGNATURE_BYTES ||
+	    crypto_sign_verify_detached(bytes + HASH_LEN, (const uint8_t *)text.at, text.length, key->key) != 0)
 		return SIGNATURE_BAD;
 	return SIGNATURE_GOOD;
 }
@@ -395,8 +385,8 @@ judge_signatures(const struct seal_public *key, struct span text, struct span li
 }
 
 int
-seal_verify(const struct seal_public *key, const char *note, size_t length,
-    struct checkpoint *checkpoint, struct error *error)
+seal_verify(
+    const struct seal_public *key, const char *note, size_t length, struct checkpoint *checkpoint, struct error *error)
 {
 	struct span text, signatures;
 	struct checkpoint parsed;
@@ -409,17 +399,14 @@ seal_verify(const struct seal_public *key, const char *note, size_t length,
 		    "this is not a signed checkpoint: three lines, an empty line and signatures "
 		    "are");
 	if (kind == SIGNATURE_OF_ANOTHER)
-		return error_set(
-		    error, -EACCES, "the checkpoint is not signed with the key %s", key->name);
+		return error_set(error, -EACCES, "the checkpoint is not signed with the key %s", key->name);
 	if (kind == SIGNATURE_BAD)
 		return error_set(error, -EACCES,
 		    "the signature of the checkpoint is not by the key %s, or the checkpoint was "
 		    "changed",
 		    key->name);
-	if (checkpoint_parse(text.at, text.length, &parsed) < 0 ||
-	    strcmp(parsed.origin, key->name) != 0)
-		return error_set(error, -EBADMSG,
-		    "what %s signed is not a checkpoint of its own trail", key->name);
+	if (checkpoint_parse(text.at, text.length, &parsed) < 0 || strcmp(parsed.origin, key->name) != 0)
+		return error_set(error, -EBADMSG, "what %s signed is not a checkpoint of its own trail", key->name);
 	*checkpoint = parsed;
 	return 0;
 }

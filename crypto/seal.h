@@ -22,8 +22,8 @@ struct seal_key; /* in guarded memory */
 struct seal_public;
 
 /* Makes a new pair; both texts are one line with a newline. */
-int seal_generate(const char *name, char *secret, size_t secret_room, char *public,
-    size_t public_room, struct error *error);
+int seal_generate(
+    const char *name, char *secret, size_t secret_room, char *public, size_t public_room, struct error *error);
 struct seal_key *seal_key_parse(const char *text, size_t length, struct error *error);
 void seal_key_free(struct seal_key *key);
 struct seal_public *seal_public_parse(const char *text, size_t length, struct error *error);
@@ -42,7 +42,7 @@ int checkpoint_parse(const char *text, size_t length, struct checkpoint *checkpo
 /* The whole note: text, empty line, an em dash and " name base64(hash || signature)". Refuses (-EPERM) a text that is not a checkpoint of this key's name. */
 int seal_sign(const struct seal_key *key, const char *text, size_t length, char *note, size_t room);
 /* The checkpoint of a note whose signature holds; -EBADMSG malformed, -EACCES signature of another key or bad. */
-int seal_verify(const struct seal_public *key, const char *note, size_t length,
-    struct checkpoint *checkpoint, struct error *error);
+int seal_verify(
+    const struct seal_public *key, const char *note, size_t length, struct checkpoint *checkpoint, struct error *error);
 
 #endif

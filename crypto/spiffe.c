@@ -54,7 +54,8 @@ spiffe_parse(const char *uri, size_t length, struct spiffe_id *id, struct error 
 		domain_length = slash ? (size_t)(slash - domain) : left;
 		at += domain_length;
 		left -= domain_length;
-		if (trust_domain_is_valid(domain, domain_length) && skip(&at, &left, FOLDER) && name_is_valid(at, left)) {
+		if (trust_domain_is_valid(domain, domain_length) && skip(&at, &left, FOLDER) &&
+		    name_is_valid(at, left)) {
 			memset(id, 0, sizeof *id);
 			memcpy(id->trust_domain, domain, domain_length);
 			memcpy(id->host.text, at, left);
@@ -62,5 +63,6 @@ spiffe_parse(const char *uri, size_t length, struct spiffe_id *id, struct error 
 		}
 	}
 	print_escaped(uri, length, shown, sizeof shown);
-	return error_set(error, -EINVAL, "'%s' is not the SPIFFE ID of a host: it must be " SCHEME "<trust domain>" FOLDER "<name>", shown);
+	return error_set(error, -EINVAL,
+	    "'%s' is not the SPIFFE ID of a host: it must be " SCHEME "<trust domain>" FOLDER "<name>", shown);
 }

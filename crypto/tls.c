@@ -77,8 +77,7 @@ begin(struct tls *tls, struct error *error)
 struct tls *
 tls_new(enum tls_side side, int socket, const struct custody *custody, struct error *error)
 {
-	AUTO_CLOSE
-	int fd = socket;
+	AUTO_CLOSE int fd = socket;
 	struct tls *tls = calloc(1, sizeof *tls);
 	struct tls_shake *shake = calloc(1, sizeof *shake);
 
@@ -111,8 +110,7 @@ check_outcome(struct tls *tls)
 	if (SSL_version(tls->ssl) != TLS1_3_VERSION)
 		tls_refuse(tls, -EPROTO, "the peer agreed to another version than TLS 1.3");
 	else if (!shake->signed_ours)
-		tls_refuse(tls, -EPROTO,
-		    "the peer did not ask for our certificate: it is not a Netbus host");
+		tls_refuse(tls, -EPROTO, "the peer did not ask for our certificate: it is not a Netbus host");
 	else if (!shake->whole)
 		tls_refuse(tls, -EPROTO, "the peer did not sign the handshake");
 }
@@ -125,8 +123,8 @@ prove(struct tls *tls, struct error *error)
 	struct error why = {0};
 	int code;
 
-	code = tls->custody->prove(tls->custody->context, shake->scheme, shake->signature,
-	    shake->signature_length, shake->transcript, shake->length, host, &why);
+	code = tls->custody->prove(tls->custody->context, shake->scheme, shake->signature, shake->signature_length,
+	    shake->transcript, shake->length, host, &why);
 	if (code < 0)
 		return error_set(error, code, "the peer's identity is not proved: %s", why.text);
 	memcpy(tls->host, host, sizeof tls->host);

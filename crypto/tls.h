@@ -25,17 +25,15 @@
 struct custody {
 	void *context;
 	/* Begins a handshake. chain: u24 length + DER for each certificate, leaf first; points into the callee's memory until the next call. */
-	int (*identity)(void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain,
-	    size_t *chain_length);
-	int (*sign)(void *context, const uint8_t *input, size_t length, uint8_t *signature,
-	    size_t room, size_t *signature_length);
+	int (*identity)(
+	    void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain, size_t *chain_length);
+	int (*sign)(void *context, const uint8_t *input, size_t length, uint8_t *signature, size_t room,
+	    size_t *signature_length);
 	/* *verify_error: X509_V_OK or the X509_V_ERR_ code that decides the alert; `text` then says it for a person. */
-	int (*check_chain)(void *context, const uint8_t *chain, size_t length, int *verify_error,
-	    struct error *text);
+	int (*check_chain)(void *context, const uint8_t *chain, size_t length, int *verify_error, struct error *text);
 	/* The peer's proved host name (NAME_LEN_MAX + 1), or -EACCES. */
-	int (*prove)(void *context, uint16_t scheme, const uint8_t *signature,
-	    size_t signature_length, const uint8_t *transcript, size_t transcript_length,
-	    char *host, struct error *error);
+	int (*prove)(void *context, uint16_t scheme, const uint8_t *signature, size_t signature_length,
+	    const uint8_t *transcript, size_t transcript_length, char *host, struct error *error);
 	/* The handshake that identity() began is over, in whatever way. Until then identity() gives -EBUSY: one handshake at a time. */
 	void (*end)(void *context);
 };
@@ -49,8 +47,7 @@ int tls_prepare(struct error *error);
 
 /* Takes the socket over, closing it even when this fails (non-blocking, TCP_NODELAY is set here). One handshake, one connection. -EBUSY in
  * error->code: another handshake is under way with this custody. */
-struct tls *tls_new(
-    enum tls_side side, int socket, const struct custody *custody, struct error *error);
+struct tls *tls_new(enum tls_side side, int socket, const struct custody *custody, struct error *error);
 void tls_free(struct tls *tls);
 /* 1 = done and proved, 0 = call again when the socket is ready for tls_wants(), negative = failed: `error` says why in a sentence
  * (peer sent plaintext, TLS 1.2, no certificate, certificate expired, unknown CA, ...). -EACCES: the peer is not who it must be. */

@@ -34,12 +34,11 @@ restrict_protocol(SSL_CTX *context)
 {
 	char groups[] = GROUPS, schemes[] = SCHEMES; /* OpenSSL's macros take away a const */
 
-	SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
-					 SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+	SSL_CTX_set_options(context,
+	    SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
-	SSL_CTX_set_mode(
-	    context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_default_read_buffer_len(context, TLS_READ_AHEAD);
 	SSL_CTX_set_max_cert_list(context, LIMIT_CHAIN);
 	SSL_CTX_set_security_level(context, 2);
@@ -48,8 +47,7 @@ restrict_protocol(SSL_CTX *context)
 		       SSL_CTX_set_ciphersuites(context, CIPHERS) == 1 &&
 		       SSL_CTX_set1_groups_list(context, groups) == 1 &&
 		       SSL_CTX_set1_sigalgs_list(context, schemes) == 1 &&
-		       SSL_CTX_set_max_early_data(context, 0) == 1 &&
-		       SSL_CTX_set_num_tickets(context, 0) == 1
+		       SSL_CTX_set_max_early_data(context, 0) == 1 && SSL_CTX_set_num_tickets(context, 0) == 1
 		   ? 0
 		   : -EIO;
 }
@@ -70,8 +68,7 @@ static int
 use_leaf(struct tls *tls, X509 *leaf)
 {
 	AUTO(free_key)
-	EVP_PKEY *key =
-	    provider_key_new(tls->providers.library, X509_get0_pubkey(leaf), &tls->signer);
+	EVP_PKEY *key = provider_key_new(tls->providers.library, X509_get0_pubkey(leaf), &tls->signer);
 
 	/* The second call holds key and certificate against each other. */
 	if (key == NULL || SSL_CTX_use_certificate(tls->context, leaf) != 1 ||
@@ -92,12 +89,10 @@ use_chain(struct tls *tls, const uint8_t *chain, size_t length)
 		const uint8_t *der = read_bytes(&reader, der_length);
 
 		certificate = der ? read_certificate(tls, der, der_length) : NULL;
-		if (certificate == NULL)
+		if (certificate == NULL || (i > 0 && SSL_CTX_add1_chain_cert(tls->context, certificate) != 1))
 			code = -EINVAL;
 		else if (i == 0)
 			code = use_leaf(tls, certificate);
-		else if (SSL_CTX_add1_chain_cert(tls->context, certificate) != 1)
-			code = -EINVAL;
 	}
 	return code;
 }
@@ -126,11 +121,10 @@ int
 tls_set_up(struct tls *tls, const uint8_t *chain, size_t length, struct error *error)
 {
 	if (provider_open(&tls->providers) == 0)
-		tls->context =
-		    SSL_CTX_new_ex(tls->providers.library, "?provider=default", TLS_method());
+		tls->context = SSL_CTX_new_ex(tls->providers.library, "?provider=default", TLS_method());
 	if (tls->context == NULL)
-		return error_set(error, -ENOMEM, "cannot set up the TLS library: %s",
-		    ERR_reason_error_string(ERR_get_error()));
+		return error_set(
+		    error, -ENOMEM, "cannot set up the TLS library: %s", ERR_reason_error_string(ERR_get_error()));
 	if (restrict_protocol(tls->context) < 0)
 		return error_set(error, -EIO,
 		    "the TLS library lacks something that Netbus needs (TLS 1.3, X25519, Ed25519, "
@@ -155,17 +149,17 @@ tls_prepare(struct error *error)
 	uint8_t random[16];
 	int code = 0;
 
-	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
-				 OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
-		NULL) != 1)
+	if (OPENSSL_init_ssl(
+		OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) !=
+	    1)
 		return error_set(error, -EIO, "cannot start the TLS library");
 	if (provider_open(&providers) == 0)
 		context = SSL_CTX_new_ex(providers.library, "?provider=default", TLS_method());
 	/* The first random number decides for good where randomness comes from. */
 	if (context == NULL || restrict_protocol(context) < 0 ||
 	    RAND_bytes_ex(providers.library, random, sizeof random, 0) != 1)
-		code = error_set(error, -EIO, "cannot prepare the TLS library: %s",
-		    ERR_reason_error_string(ERR_get_error()));
+		code = error_set(
+		    error, -EIO, "cannot prepare the TLS library: %s", ERR_reason_error_string(ERR_get_error()));
 	SSL_CTX_free(context);
 	provider_close(&providers);
 	ERR_clear_error();

@@ -31,8 +31,7 @@ static const struct sentence sentences[] = {
 					    "certificate's key makes (Ed25519 or ECDSA P-256)"},
     {SSL_R_WRONG_SIGNATURE_TYPE, "the peer signs with something else than Ed25519 or ECDSA P-256"},
     {SSL_R_BAD_SIGNATURE, "the peer's signature is wrong"},
-    {SSL_R_EXCESSIVE_MESSAGE_SIZE,
-	"the peer's certificate chain or another of its messages is too long"},
+    {SSL_R_EXCESSIVE_MESSAGE_SIZE, "the peer's certificate chain or another of its messages is too long"},
     {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, "a record arrived damaged"},
 };
 
@@ -75,15 +74,13 @@ tls_alert_received(void)
 static bool
 spoke_something_else(const struct tls_wire *wire)
 {
-	return wire->first_length > 0 && wire->first[0] != SSL3_RT_HANDSHAKE &&
-	       wire->first[0] != SSL3_RT_ALERT;
+	return wire->first_length > 0 && wire->first[0] != SSL3_RT_HANDSHAKE && wire->first[0] != SSL3_RT_ALERT;
 }
 
 static bool
 is_http(const struct tls_wire *wire)
 {
-	static const char *const begins[] = {
-	    "GET ", "PUT ", "POST", "HEAD", "HTTP", "CONN", "OPTI", "DELE"};
+	static const char *const begins[] = {"GET ", "PUT ", "POST", "HEAD", "HTTP", "CONN", "OPTI", "DELE"};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(begins); i++)
 		if (wire->first_length >= 4 && memcmp(wire->first, begins[i], 4) == 0)
@@ -97,26 +94,23 @@ tls_explain(struct tls *tls, struct error *error)
 	const struct error *refusal = &tls->shake->refusal;
 	const struct tls_wire *wire = &tls->wire;
 	unsigned long code = take_reason();
-	const char *alert = alert_of(ERR_GET_REASON(code)),
-		   *text = sentence_of(ERR_GET_REASON(code));
+	const char *alert = alert_of(ERR_GET_REASON(code)), *text = sentence_of(ERR_GET_REASON(code));
 
 	if (refusal->code != 0)
 		return error_set(error, refusal->code, "%s", refusal->text);
 	if (spoke_something_else(wire))
-		return error_set(error, -EPROTO,
-		    "the peer does not speak TLS: its first bytes are plaintext%s",
+		return error_set(error, -EPROTO, "the peer does not speak TLS: its first bytes are plaintext%s",
 		    is_http(wire) ? " (HTTP)" : "");
 	if (alert != NULL)
-		return error_set(
-		    error, -ECONNRESET, "the peer refused us with the TLS alert \"%s\"", alert);
+		return error_set(error, -ECONNRESET, "the peer refused us with the TLS alert \"%s\"", alert);
 	if (wire->ended)
-		return error_set(error, -ECONNRESET,
-		    "the peer closed the connection before the handshake was complete");
+		return error_set(
+		    error, -ECONNRESET, "the peer closed the connection before the handshake was complete");
 	if (wire->broken != 0)
 		return error_errno(error, wire->broken, "the connection broke");
 	if (text != NULL)
 		return error_set(error, -EPROTO, "%s", text);
 	text = code ? ERR_reason_error_string(code) : NULL;
-	return error_set(error, -EPROTO, "the peer broke the TLS protocol: %s",
-	    text ? text : "no further reason is known");
+	return error_set(
+	    error, -EPROTO, "the peer broke the TLS protocol: %s", text ? text : "no further reason is known");
 }

@@ -42,8 +42,7 @@ record(struct tls *tls, const uint8_t *message, size_t length)
 	struct tls_shake *shake = tls->shake;
 
 	if (length > sizeof shake->transcript - shake->length) {
-		tls_refuse(tls, -EPROTO,
-		    "the handshake is longer than %u bytes: the certificate chains are too long",
+		tls_refuse(tls, -EPROTO, "the handshake is longer than %u bytes: the certificate chains are too long",
 		    LIMIT_TRANSCRIPT);
 		return;
 	}
@@ -72,8 +71,7 @@ keep_signature(struct tls_shake *shake, const uint8_t *message, size_t length)
 }
 
 static void
-on_message(int is_ours, int version, int content_type, const void *bytes, size_t length, SSL *ssl,
-    void *owner)
+on_message(int is_ours, int version, int content_type, const void *bytes, size_t length, SSL *ssl, void *owner)
 {
 	struct tls *tls = owner;
 	struct tls_shake *shake = tls->shake;
@@ -87,14 +85,12 @@ on_message(int is_ours, int version, int content_type, const void *bytes, size_t
 		return;
 	}
 	if (!is_ours && message[0] == SSL3_MT_CLIENT_HELLO && length > LIMIT_CLIENT_HELLO)
-		tls_refuse(tls, -EPROTO, "the peer's ClientHello is longer than %u bytes",
-		    LIMIT_CLIENT_HELLO);
+		tls_refuse(tls, -EPROTO, "the peer's ClientHello is longer than %u bytes", LIMIT_CLIENT_HELLO);
 	if (!shake->frozen)
 		record(tls, message, length);
 	if (!is_ours && message[0] == SSL3_MT_CERTIFICATE)
 		shake->frozen = true;
-	else if (!is_ours && message[0] == SSL3_MT_CERTIFICATE_VERIFY && shake->frozen &&
-		 !shake->whole)
+	else if (!is_ours && message[0] == SSL3_MT_CERTIFICATE_VERIFY && shake->frozen && !shake->whole)
 		keep_signature(shake, message, length);
 }
 
@@ -129,9 +125,8 @@ on_client_hello(SSL *ssl, int *alert, void *owner)
 	if (!offers_tls_1_3(ssl)) {
 		*alert = SSL_AD_PROTOCOL_VERSION;
 		tls_refuse(tls, -EPROTO, "the peer offers no TLS 1.3 (version 1.2 at most)");
-	} else if (SSL_client_hello_get0_ext(ssl,
-		       TLSEXT_TYPE_application_layer_protocol_negotiation, &protocols,
-		       &length) != 1) {
+	} else if (SSL_client_hello_get0_ext(
+		       ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &protocols, &length) != 1) {
 		*alert = SSL_AD_NO_APPLICATION_PROTOCOL;
 		tls_refuse(tls, -EPROTO,
 		    "the peer offers no application protocol (ALPN); a Netbus host "
@@ -141,8 +136,8 @@ on_client_hello(SSL *ssl, int *alert, void *owner)
 }
 
 static int
-on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_length,
-    const unsigned char *offered, unsigned offered_length, void *owner)
+on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_length, const unsigned char *offered,
+    unsigned offered_length, void *owner)
 {
 	struct reader reader = reader_over(offered, offered_length);
 
@@ -151,27 +146,24 @@ on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_lengt
 		uint8_t length = read_u8(&reader);
 		const uint8_t *name = read_bytes(&reader, length);
 
-		if (name && length == strlen(TLS_PROTOCOL) &&
-		    memcmp(name, TLS_PROTOCOL, length) == 0) {
+		if (name && length == strlen(TLS_PROTOCOL) && memcmp(name, TLS_PROTOCOL, length) == 0) {
 			*chosen = name;
 			*chosen_length = length;
 			return SSL_TLSEXT_ERR_OK;
 		}
 	}
-	tls_refuse(owner, -EPROTO,
-	    "the peer does not offer the application protocol " TLS_PROTOCOL " (ALPN)");
+	tls_refuse(owner, -EPROTO, "the peer does not offer the application protocol " TLS_PROTOCOL " (ALPN)");
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 /* ---- the nonce ---- */
 
 static int
-on_nonce_wanted(SSL *ssl, unsigned type, unsigned message, const unsigned char **bytes,
-    size_t *length, X509 *certificate, size_t chain_index, int *alert, void *owner)
+on_nonce_wanted(SSL *ssl, unsigned type, unsigned message, const unsigned char **bytes, size_t *length,
+    X509 *certificate, size_t chain_index, int *alert, void *owner)
 {
 	struct tls *tls = owner;
-	unsigned ours =
-	    tls->side == TLS_CLIENT ? SSL_EXT_CLIENT_HELLO : SSL_EXT_TLS1_3_CERTIFICATE_REQUEST;
+	unsigned ours = tls->side == TLS_CLIENT ? SSL_EXT_CLIENT_HELLO : SSL_EXT_TLS1_3_CERTIFICATE_REQUEST;
 
 	(void)ssl, (void)type, (void)certificate, (void)chain_index, (void)alert;
 	if (message != ours || tls->shake == NULL)
@@ -183,19 +175,18 @@ on_nonce_wanted(SSL *ssl, unsigned type, unsigned message, const unsigned char *
 
 /* The peer's nonce is for its own netbus-keys; that it is there at all is known, so that OpenSSL does not stumble over it. */
 static int
-on_nonce_seen(SSL *ssl, unsigned type, unsigned message, const unsigned char *bytes, size_t length,
-    X509 *certificate, size_t chain_index, int *alert, void *owner)
+on_nonce_seen(SSL *ssl, unsigned type, unsigned message, const unsigned char *bytes, size_t length, X509 *certificate,
+    size_t chain_index, int *alert, void *owner)
 {
-	(void)ssl, (void)type, (void)message, (void)bytes, (void)length, (void)certificate,
-	    (void)chain_index, (void)alert, (void)owner;
+	(void)ssl, (void)type, (void)message, (void)bytes, (void)length, (void)certificate, (void)chain_index,
+	    (void)alert, (void)owner;
 	return 1;
 }
 
 /* ---- signature and chain ---- */
 
 int
-tls_on_sign(
-    void *owner, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used)
+tls_on_sign(void *owner, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used)
 {
 	struct tls *tls = owner;
 	int code = -EPERM;
@@ -204,8 +195,7 @@ tls_on_sign(
 		return code;
 	code = tls->custody->sign(tls->custody->context, input, length, signature, room, used);
 	if (code < 0)
-		tls_refuse(tls, -EIO, "netbus-keys did not sign our side of the handshake: %s",
-		    strerror(-code));
+		tls_refuse(tls, -EIO, "netbus-keys did not sign our side of the handshake: %s", strerror(-code));
 	else
 		tls->shake->signed_ours = true;
 	return code;
@@ -244,14 +234,12 @@ judge_chain(struct tls *tls, const STACK_OF(X509) * chain)
 	int code;
 
 	if (length == 0) {
-		tls_refuse(tls, -EPROTO,
-		    "the peer's certificate chain is empty or longer than %u bytes", LIMIT_CHAIN);
+		tls_refuse(tls, -EPROTO, "the peer's certificate chain is empty or longer than %u bytes", LIMIT_CHAIN);
 		return X509_V_ERR_CERT_CHAIN_TOO_LONG;
 	}
 	code = tls->custody->check_chain(tls->custody->context, bytes, length, &verdict, &text);
 	if (code < 0) {
-		tls_refuse(tls, -EIO, "netbus-keys did not judge the peer's certificate: %s",
-		    strerror(-code));
+		tls_refuse(tls, -EIO, "netbus-keys did not judge the peer's certificate: %s", strerror(-code));
 		return X509_V_ERR_UNSPECIFIED;
 	}
 	if (verdict != X509_V_OK)
@@ -283,8 +271,7 @@ on_chain(X509_STORE_CTX *store, void *owner)
 		return 0;
 	}
 	if (!protocol_is_agreed(tls->ssl))
-		tls_refuse(tls, -EPROTO,
-		    "the peer did not choose the application protocol " TLS_PROTOCOL " (ALPN)");
+		tls_refuse(tls, -EPROTO, "the peer did not choose the application protocol " TLS_PROTOCOL " (ALPN)");
 	else if (tls->shake->refusal.code == 0)
 		verdict = judge_chain(tls, X509_STORE_CTX_get0_untrusted(store));
 	X509_STORE_CTX_set_error(store, verdict);
@@ -301,12 +288,11 @@ tls_hooks_install(struct tls *tls)
 	SSL_CTX_set_msg_callback_arg(context, tls);
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_cert_verify_callback(context, on_chain, tls);
-	if (SSL_CTX_add_custom_ext(context, TLS_NONCE_EXTENSION, where, on_nonce_wanted, NULL, tls,
-		on_nonce_seen, tls) != 1)
+	if (SSL_CTX_add_custom_ext(
+		context, TLS_NONCE_EXTENSION, where, on_nonce_wanted, NULL, tls, on_nonce_seen, tls) != 1)
 		return -ENOMEM;
 	if (tls->side == TLS_CLIENT) /* 0 is success here, and here alone */
-		return SSL_CTX_set_alpn_protos(
-			   context, (const unsigned char *)TLS_ALPN, strlen(TLS_ALPN)) == 0
+		return SSL_CTX_set_alpn_protos(context, (const unsigned char *)TLS_ALPN, strlen(TLS_ALPN)) == 0
 			   ? 0
 			   : -ENOMEM;
 	SSL_CTX_set_client_hello_cb(context, on_client_hello, tls);

@@ -24,7 +24,7 @@
 #define TLS_PROTOCOL     "netbus/1"
 #define TLS_ALPN         "\x08" TLS_PROTOCOL
 #define TLS_RECORD_MOST  16384u
-#define TLS_RECORD_EXTRA 256u /* header, content type, tag of a record; more than any cipher adds */
+#define TLS_RECORD_EXTRA 256u         /* header, content type, tag of a record; more than any cipher adds */
 #define TLS_WIRE_MOST    (256u << 10) /* ciphertext that is gathered for one system call */
 #define TLS_READ_AHEAD   (128u << 10) /* ciphertext that one system call may bring */
 #define TLS_FIRST_BYTES  8
@@ -39,8 +39,7 @@ struct tls_wire {
 	int broken; /* negative errno, once */
 	bool ended; /* the peer sends no more */
 	struct buffer out;
-	uint8_t first
-	    [TLS_FIRST_BYTES]; /* what the peer said first, to name what it speaks when that is not TLS */
+	uint8_t first[TLS_FIRST_BYTES]; /* what the peer said first, to name what it speaks when that is not TLS */
 	size_t first_length;
 };
 
@@ -49,8 +48,7 @@ struct tls_shake {
 	uint8_t nonce[TLS_NONCE_LEN];
 	bool began; /* custody knows of this handshake */
 	bool signed_ours;
-	bool
-	    whole; /* the transcript ends with the peer's Certificate, and its CertificateVerify is here */
+	bool whole;  /* the transcript ends with the peer's Certificate, and its CertificateVerify is here */
 	bool frozen; /* the transcript ends with the peer's Certificate */
 	bool too_long;
 	uint16_t scheme;
@@ -75,10 +73,10 @@ struct tls {
 	char host[NAME_LEN_MAX + 1];
 
 	/* tls_stream.c */
-	struct buffer queue;    /* plaintext */
-	int failure;            /* why nothing more can be read: negative errno, or TLS_CLOSED */
-	bool dry;               /* the last read took all that was there */
-	unsigned idle_messages; /* handshake messages of the peer since its last data */
+	struct buffer queue;          /* plaintext */
+	int failure;                  /* why nothing more can be read: negative errno, or TLS_CLOSED */
+	bool dry;                     /* the last read took all that was there */
+	unsigned idle_messages;       /* handshake messages of the peer since its last data */
 	uint64_t records, rekey_each; /* sealed under the present key, and how many that may be */
 };
 
@@ -91,11 +89,9 @@ int tls_set_up(struct tls *tls, const uint8_t *chain, size_t length, struct erro
 
 /* Into tls->context, before the connection is made from it. */
 int tls_hooks_install(struct tls *tls);
-int tls_on_sign(void *owner, const uint8_t *input, size_t length, uint8_t *signature, size_t room,
-    size_t *used);
+int tls_on_sign(void *owner, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used);
 /* The first reason is kept. */
-void tls_refuse(struct tls *tls, int code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void tls_refuse(struct tls *tls, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- tls_error.c ---- */
 

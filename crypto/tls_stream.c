@@ -127,8 +127,7 @@ seal(struct tls *tls)
 
 		if (length > TLS_RECORD_MOST)
 			length = TLS_RECORD_MOST;
-		if (renew_key(tls) < 0 ||
-		    SSL_write_ex(tls->ssl, buffer_front(&tls->queue), length, &sealed) != 1)
+		if (renew_key(tls) < 0 || SSL_write_ex(tls->ssl, buffer_front(&tls->queue), length, &sealed) != 1)
 			return -EPROTO;
 		buffer_consume(&tls->queue, sealed);
 		tls->records++;

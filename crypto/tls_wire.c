@@ -119,8 +119,7 @@ int
 tls_wire_flush(struct tls_wire *wire)
 {
 	while (wire->broken == 0 && buffer_length(&wire->out) > 0) {
-		ssize_t sent = send(
-		    wire->fd, buffer_front(&wire->out), buffer_length(&wire->out), MSG_NOSIGNAL);
+		ssize_t sent = send(wire->fd, buffer_front(&wire->out), buffer_length(&wire->out), MSG_NOSIGNAL);
 
 		if (sent >= 0)
 			buffer_consume(&wire->out, (size_t)sent);

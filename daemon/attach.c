@@ -107,7 +107,8 @@ take_monitor_message(struct channel_message *message)
 		detach(message->body.end_now.reason);
 		return;
 	default:
-		attach_over(&attach, REASON_PROTOCOL_ERROR, 0, "the monitor sent a message that is not for an attachment");
+		attach_over(
+		    &attach, REASON_PROTOCOL_ERROR, 0, "the monitor sent a message that is not for an attachment");
 	}
 }
 

@@ -23,8 +23,8 @@ struct attach_lane {
 	struct attach *attach;
 	uint8_t number;
 	enum lane_state state;
-	int fd;                    /* QUEUED: the connected socket; else -1 */
-	struct tls *tls;           /* HANDSHAKE */
+	int fd;          /* QUEUED: the connected socket; else -1 */
+	struct tls *tls; /* HANDSHAKE */
 	struct watch on_socket;
 	struct timer deadline;     /* WANTED, QUEUED and HANDSHAKE */
 	struct remote *remote;     /* OPENING, UP, LEAVING */

@@ -93,8 +93,8 @@ guest_begin(struct attach *attach, struct error *error)
 {
 	struct geometry geometry = geometry_of(&attach->attached);
 
-	attach->nbd = nbd_server_new(attach->loop, take_fd(&attach->nbd_fd), attach->order.share, &geometry, &nbd_events,
-	    attach, error);
+	attach->nbd = nbd_server_new(
+	    attach->loop, take_fd(&attach->nbd_fd), attach->order.share, &geometry, &nbd_events, attach, error);
 	return attach->nbd ? 0 : error->code;
 }
 

@@ -287,7 +287,8 @@ confine(struct error *error)
 	if (slash == NULL)
 		return error_set(error, -EINVAL, "%s is no absolute path", broker.config_path);
 	slash[slash == config_directory] = '\0';
-	code = sandbox_paths((const char *const[]){config_directory, broker.config->policy_directory, "/etc/passwd", "/etc/group", NULL},
+	code = sandbox_paths(
+	    (const char *const[]){config_directory, broker.config->policy_directory, "/etc/passwd", "/etc/group", NULL},
 	    (const char *const[]){broker.config->state_directory, broker.config->log_directory, NULL}, error);
 	if (code == 1)
 		log_notice("this kernel has no Landlock: only file modes keep netbus-broker to its own directories");
@@ -314,7 +315,9 @@ open_state(struct error *error)
 static int
 start(struct error *error)
 {
-	struct record record = {.event = EVENT_DAEMON_START, .detail = {{"version", NETBUS_VERSION, 0}, {"host", NULL, 0}}, .detail_count = 2};
+	struct record record = {.event = EVENT_DAEMON_START,
+	    .detail = {{"version", NETBUS_VERSION, 0}, {"host", NULL, 0}},
+	    .detail_count = 2};
 	int code;
 
 	faults_init(&broker.faults);
@@ -337,7 +340,8 @@ start(struct error *error)
 	code = watch_start(broker.loop, &broker.on_monitor, FD_MONITOR, EPOLLIN, on_monitor);
 	if (code < 0)
 		return error_errno(error, code, "cannot watch the monitor");
-	broker_tell_monitor(&broker, MSG_BROKER_READY, &(struct msg_broker_ready){.generation = broker.policy ? policy_generation(broker.policy) : 0});
+	broker_tell_monitor(&broker, MSG_BROKER_READY,
+	    &(struct msg_broker_ready){.generation = broker.policy ? policy_generation(broker.policy) : 0});
 	return 0;
 }
 

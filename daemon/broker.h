@@ -37,9 +37,9 @@ struct process {
 	int64_t since_us;
 	struct channel channel; /* fd -1 once it closed */
 	struct watch on_message;
-	struct lease *lease;    /* a session's, while it has a lane of it */
+	struct lease *lease; /* a session's, while it has a lane of it */
 	uint8_t lane;
-	struct lane_page *page; /* NULL until OPENED */
+	struct lane_page *page;     /* NULL until OPENED */
 	struct msg_granted granted; /* told when the device is there */
 };
 
@@ -50,7 +50,8 @@ enum lease_state { LEASE_LIVE, LEASE_ENDING, LEASE_FENCED };
 
 /* Sums over lanes that are gone; with the pages of those that are there, the lease's totals. */
 struct totals {
-	uint64_t submitted, completed, aborted, errors, last_completed, reads, writes, flushes, discards, read_bytes, written_bytes;
+	uint64_t submitted, completed, aborted, errors, last_completed, reads, writes, flushes, discards, read_bytes,
+	    written_bytes;
 };
 
 struct lease {
@@ -66,7 +67,7 @@ struct lease {
 	uint64_t allow_record, end_record;
 	uint64_t ending_since_ns;
 	uint8_t fenced_lanes, killed;
-	struct process *refuse; /* the session that waits to hear that it got no device */
+	struct process *refuse;  /* the session that waits to hear that it got no device */
 	struct process *leaving; /* the session that waits to say goodbye */
 	char revoker[64], revoke_reason[256];
 	struct revoke *revoke; /* whose receipt waits for this */
@@ -78,10 +79,10 @@ struct guest {
 	struct guest *next, *prev;
 	struct broker *broker;
 	struct db_attachment row;
-	uint8_t lanes;         /* asked for */
+	uint8_t lanes; /* asked for */
 	uint8_t lanes_up;
 	struct process *process;
-	bool down;             /* over; to be recorded if it is not yet */
+	bool down; /* over; to be recorded if it is not yet */
 	bool recorded, reaped;
 	uint16_t reason;
 	uint64_t peer_record;
@@ -99,10 +100,10 @@ struct client {
 	int fd;
 	struct watch on_ready;
 	enum admin_role role;
-	struct name tenant; /* of ROLE_TENANT */
+	struct name tenant;          /* of ROLE_TENANT */
 	char name[NAME_LEN_MAX + 1]; /* "root", "uid:1000": goes into the trail */
-	struct buffer out;  /* u16 length and bytes, each a packet */
-	bool busy;          /* a request is being carried out */
+	struct buffer out;           /* u16 length and bytes, each a packet */
+	bool busy;                   /* a request is being carried out */
 	bool gone;
 };
 
@@ -166,7 +167,8 @@ void broker_retry_soon(struct broker *broker);
 int policy_start(struct broker *broker, struct error *error);
 /* 0, or -EINVAL: broker->faults says what is wrong. `admin` NULL: the monitor asked. Leases that the new policy does not allow are ended; `revoke` (may be
  * NULL) waits for them. */
-int policy_reload(struct broker *broker, const char *admin, bool dry_run, struct revoke *revoke, uint64_t *record, struct error *error);
+int policy_reload(struct broker *broker, const char *admin, bool dry_run, struct revoke *revoke, uint64_t *record,
+    struct error *error);
 /* netbusd.yaml again, then its shares into the database. */
 int config_reload(struct broker *broker, struct error *error);
 int shares_sync(struct broker *broker, struct error *error);
@@ -180,9 +182,11 @@ struct question {
 };
 /* The policy's and authz's answer from the facts of now. *expires_us: when a lease ends at the latest, 0 = never. `renewing`: for a lease that holds the
  * share itself, so that holders and quota are not asked. */
-void broker_decide(struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict, int64_t *expires_us);
+void broker_decide(struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict,
+    int64_t *expires_us);
 /* The same at another time (0: now), for policy explain. */
-void broker_decide_at(struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict, int64_t *expires_us);
+void broker_decide_at(struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict,
+    int64_t *expires_us);
 void question_to_request(const struct broker *broker, const struct question *question, struct policy_request *request);
 
 /* ---- broker_process.c ---- */
@@ -247,14 +251,16 @@ void admin_open(struct broker *broker, int fd); /* takes fd */
 void admin_close(struct broker *broker);
 void client_row(struct client *client, uint16_t number, const void *row);
 /* The last of an answer. `client` NULL: nobody waits. */
-void client_done(struct client *client, enum admin_exit code, uint64_t record, const char *format, ...) __attribute__((format(printf, 4, 5)));
+void client_done(struct client *client, enum admin_exit code, uint64_t record, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 void client_note(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Whether rows and changes of this tenant ("acme" of "acme/x") are his business. */
 bool client_may(const struct client *client, const char *qualified);
 
 /* ---- broker_people.c ---- */
 /* Who is at the other end, by SO_PEERCRED. */
-enum admin_role people_role(const struct config *config, int fd, char name[static NAME_LEN_MAX + 1], struct name *tenant);
+enum admin_role people_role(
+    const struct config *config, int fd, char name[static NAME_LEN_MAX + 1], struct name *tenant);
 
 /* ---- broker_read.c, broker_change.c: requests ---- */
 void admin_read(struct client *client, uint16_t number, const union admin_body *body);
@@ -263,6 +269,5 @@ void admin_change(struct client *client, uint16_t number, const union admin_body
 /* ---- broker_seal.c ---- */
 void seal_start(struct broker *broker);
 void seal_done(struct broker *broker, const struct msg_sealed *sealed);
-
 
 #endif

@@ -133,7 +133,8 @@ client_may(const struct client *client, const char *qualified)
 {
 	size_t length = strlen(client->tenant.text);
 
-	return client->role != ROLE_TENANT || (strncmp(qualified, client->tenant.text, length) == 0 && qualified[length] == '/');
+	return client->role != ROLE_TENANT ||
+	       (strncmp(qualified, client->tenant.text, length) == 0 && qualified[length] == '/');
 }
 
 /* ---- requests ---- */
@@ -169,7 +170,8 @@ refuse(struct client *client, const struct admin_row *row)
 
 	if (db_trail_ok(client->broker->db) && broker_record(client->broker, &record, &seq, &error) < 0)
 		log_error("a refused command cannot be recorded: %s", error.text);
-	client_done(client, ADMIN_DENIED, seq, "%s may not do that; admins: in netbusd.yaml says who may", client->name);
+	client_done(
+	    client, ADMIN_DENIED, seq, "%s may not do that; admins: in netbusd.yaml says who may", client->name);
 }
 
 static void

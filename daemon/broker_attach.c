@@ -4,8 +4,8 @@
  * netbus-keys says. No record, no device: the order is decision, one transaction with the record on disk, then the device.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <sodium/randombytes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -34,12 +34,13 @@ refuse(struct process *session, struct record *record, uint16_t reason)
 	record->decision = DECISION_DENY;
 	record->reason = reason_name(reason);
 	if (!db_trail_ok(broker->db))
-		log_warning("refused without a record, since the audit trail has no space: %s for %s on %s: %s", record->share ? record->share : "a lane",
-		    record->vm ? record->vm : "a VM", session->host, reason_name(reason));
+		log_warning("refused without a record, since the audit trail has no space: %s for %s on %s: %s",
+		    record->share ? record->share : "a lane", record->vm ? record->vm : "a VM", session->host,
+		    reason_name(reason));
 	else if (broker_record(broker, record, &seq, &error) < 0)
 		log_error("a refusal cannot be recorded: %s", error.text);
-	log_notice("refused: %s for %s on %s: %s", record->share ? record->share : "a lane", record->vm ? record->vm : "a VM", session->host,
-	    reason_name(reason));
+	log_notice("refused: %s for %s on %s: %s", record->share ? record->share : "a lane",
+	    record->vm ? record->vm : "a VM", session->host, reason_name(reason));
 	deny(session, reason, seq);
 }
 
@@ -120,14 +121,18 @@ order_device(const struct lease *lease, struct process *session, uint8_t lane)
 	memcpy(order.lease, lease->row.id, sizeof order.lease);
 	snprintf(order.share, sizeof order.share, "%s", lease->row.share.text);
 	session->channel.state = CH_ASKED;
-	session->granted = (struct msg_granted){
-	    .epoch = lease->row.epoch, .mode = lease->row.mode, .discard = lease->row.discard, .lane = lane, .lanes = lease->row.lanes};
+	session->granted = (struct msg_granted){.epoch = lease->row.epoch,
+	    .mode = lease->row.mode,
+	    .discard = lease->row.discard,
+	    .lane = lane,
+	    .lanes = lease->row.lanes};
 	memcpy(session->granted.lease, lease->row.id, sizeof session->granted.lease);
 	broker_tell_monitor(lease->broker, MSG_OPEN_FOR, &order);
 }
 
 static void
-grant(struct process *session, const struct msg_ask_attach *ask, const struct question *question, const struct verdict *verdict, int64_t expires_us)
+grant(struct process *session, const struct msg_ask_attach *ask, const struct question *question,
+    const struct verdict *verdict, int64_t expires_us)
 {
 	struct broker *broker = session->broker;
 	struct record record = ask_record(session, ask, verdict);
@@ -164,8 +169,8 @@ grant(struct process *session, const struct msg_ask_attach *ask, const struct qu
 		broker_fail(broker, "out of memory");
 		return;
 	}
-	log_info("lease: %s for %s on %s, %s, epoch %llu, by rule %s", ask->share, ask->vm, session->host, ask->mode ? "rw" : "ro",
-	    (unsigned long long)row.epoch, row.rule);
+	log_info("lease: %s for %s on %s, %s, epoch %llu, by rule %s", ask->share, ask->vm, session->host,
+	    ask->mode ? "rw" : "ro", (unsigned long long)row.epoch, row.rule);
 	lease_take_lane(lease, session, 0);
 	order_device(lease, session, 0);
 }
@@ -181,7 +186,10 @@ session_asks_attach(struct process *session, const struct msg_ask_attach *ask)
 
 	/* What is no name is a peer's fault, not a question. */
 	if (qualified_parse(ask->vm, "VM", &vm, NULL) < 0 || qualified_parse(ask->share, "share", &share, NULL) < 0) {
-		record = (struct record){.event = EVENT_ATTACH_DENY, .host = session->host, .detail = {{"source", session->source, 0}}, .detail_count = 1};
+		record = (struct record){.event = EVENT_ATTACH_DENY,
+		    .host = session->host,
+		    .detail = {{"source", session->source, 0}},
+		    .detail_count = 1};
 		refuse(session, &record, REASON_PROTOCOL_ERROR);
 		return;
 	}
@@ -189,7 +197,8 @@ session_asks_attach(struct process *session, const struct msg_ask_attach *ask)
 		deny(session, REASON_STOPPING, 0);
 		return;
 	}
-	const struct question question = {session->host, vm.text, share.text, VERB_ATTACH, (enum policy_mode)ask->mode, session->channel.state == CH_PROVED};
+	const struct question question = {session->host, vm.text, share.text, VERB_ATTACH, (enum policy_mode)ask->mode,
+	    session->channel.state == CH_PROVED};
 
 	broker_decide(broker, &question, false, &verdict, &expires_us);
 	if (verdict.allowed) {

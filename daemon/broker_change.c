@@ -20,13 +20,15 @@ check_names(struct client *client, const char *vm, const char *share, const char
 	struct qualified qualified;
 	struct name name;
 
-	if ((vm[0] && qualified_parse(vm, "VM", &qualified, &error) < 0) || (share[0] && qualified_parse(share, "share", &qualified, &error) < 0) ||
+	if ((vm[0] && qualified_parse(vm, "VM", &qualified, &error) < 0) ||
+	    (share[0] && qualified_parse(share, "share", &qualified, &error) < 0) ||
 	    (host[0] && name_parse(host, "host", &name, &error) < 0)) {
 		client_done(client, ADMIN_USAGE, 0, "%s", error.text);
 		return false;
 	}
 	if ((vm[0] && !client_may(client, vm)) || (share[0] && !client_may(client, share))) {
-		client_done(client, ADMIN_DENIED, 0, "%s may speak of tenant %s only", client->name, client->tenant.text);
+		client_done(
+		    client, ADMIN_DENIED, 0, "%s may speak of tenant %s only", client->name, client->tenant.text);
 		return false;
 	}
 	return true;
@@ -38,7 +40,8 @@ check_trail(struct client *client)
 {
 	if (db_trail_ok(client->broker->db))
 		return true;
-	client_done(client, ADMIN_FAILURE, 0, "the audit trail %s has no space left or was moved, so nothing new is allowed; make room there",
+	client_done(client, ADMIN_FAILURE, 0,
+	    "the audit trail %s has no space left or was moved, so nothing new is allowed; make room there",
 	    client->broker->config->audit_trail);
 	return false;
 }
@@ -78,11 +81,13 @@ share_switch(struct client *client, const struct msg_share_switch *ask)
 	if (!check_names(client, "", ask->share, ""))
 		return;
 	if (db_share_get(broker->db, ask->share, &share) < 0) {
-		client_done(client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", ask->share);
+		client_done(
+		    client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", ask->share);
 		return;
 	}
 	if (ask->dry_run || share.enabled == (bool)ask->enabled) {
-		client_done(client, ADMIN_OK, 0, "%s %s %s", ask->share, share.enabled == (bool)ask->enabled ? "is already" : "would be",
+		client_done(client, ADMIN_OK, 0, "%s %s %s", ask->share,
+		    share.enabled == (bool)ask->enabled ? "is already" : "would be",
 		    ask->enabled ? "enabled" : "disabled");
 		return;
 	}
@@ -120,7 +125,8 @@ note_about_grant(struct client *client, const struct msg_grant_add *ask)
 static void
 fill_grant(const struct db_grant *grant, struct msg_row_grant *row)
 {
-	*row = (struct msg_row_grant){.id = grant->id, .created_at = (uint64_t)grant->created_us, .expires_at = (uint64_t)grant->expires_us};
+	*row = (struct msg_row_grant){
+	    .id = grant->id, .created_at = (uint64_t)grant->created_us, .expires_at = (uint64_t)grant->expires_us};
 	snprintf(row->vm, sizeof row->vm, "%s", grant->vm.text);
 	snprintf(row->share, sizeof row->share, "%s", grant->share.text);
 	snprintf(row->host, sizeof row->host, "%s", grant->host);
@@ -140,7 +146,8 @@ store_grant(struct client *client, struct db_grant *grant, uint64_t *seq, struct
 	    .admin = client->name,
 	    .share = grant->share.text,
 	    .mode = grant->mode ? "rw" : "ro",
-	    .detail = {{"grant", NULL, 0}, {"expires_us", NULL, (uint64_t)grant->expires_us}, {"why", grant->reason, 0}},
+	    .detail = {{"grant", NULL, 0}, {"expires_us", NULL, (uint64_t)grant->expires_us},
+		{"why", grant->reason, 0}},
 	    .detail_count = 3,
 	};
 	int code = db_begin(broker->db, error);
@@ -185,13 +192,15 @@ grant_add(struct client *client, const struct msg_grant_add *ask)
 	}
 	fill_grant(&grant, &row);
 	client_row(client, ADMIN_ROW_GRANT, &row);
-	client_done(client, ADMIN_OK, seq, "grant %llu: %s may have %s (%s)", (unsigned long long)grant.id, ask->vm, ask->share, ask->mode ? "rw" : "ro");
+	client_done(client, ADMIN_OK, seq, "grant %llu: %s may have %s (%s)", (unsigned long long)grant.id, ask->vm,
+	    ask->share, ask->mode ? "rw" : "ro");
 }
 
 /* ---- hosts ---- */
 
 static int
-store_host(struct client *client, const struct db_host *host, const struct record *record, uint64_t *seq, struct error *error)
+store_host(
+    struct client *client, const struct db_host *host, const struct record *record, uint64_t *seq, struct error *error)
 {
 	int code = db_begin(client->broker->db, error);
 
@@ -215,8 +224,11 @@ load_host(struct client *client, const char *name, struct db_host *host)
 static void
 host_put(struct client *client, const struct msg_host_put *ask)
 {
-	struct record record = {
-	    .event = EVENT_HOST_PUT, .host = ask->host, .admin = client->name, .detail = {{"address", ask->address, 0}, {"why", ask->reason, 0}}, .detail_count = 2};
+	struct record record = {.event = EVENT_HOST_PUT,
+	    .host = ask->host,
+	    .admin = client->name,
+	    .detail = {{"address", ask->address, 0}, {"why", ask->reason, 0}},
+	    .detail_count = 2};
 	union address address;
 	struct error error = {0};
 	struct db_host host;
@@ -245,7 +257,8 @@ end_leases_of(struct client *client, const char *host, uint64_t seq)
 	struct revoke *revoke = revoke_new(client, "denied");
 
 	if (revoke == NULL) {
-		client_done(client, ADMIN_FAILURE, seq, "the host is denied, but out of memory while its leases were ended: revoke them with --host");
+		client_done(client, ADMIN_FAILURE, seq,
+		    "the host is denied, but out of memory while its leases were ended: revoke them with --host");
 		return;
 	}
 	revoke->record = seq;
@@ -273,7 +286,8 @@ host_deny(struct client *client, const struct msg_host_deny *ask)
 		return;
 	load_host(client, ask->host, &host);
 	if (ask->dry_run || host.denied == (bool)ask->denied) {
-		client_done(client, ADMIN_OK, 0, "%s %s %s", ask->host, host.denied == (bool)ask->denied ? "is already" : "would be", ask->denied ? "denied" : "allowed");
+		client_done(client, ADMIN_OK, 0, "%s %s %s", ask->host,
+		    host.denied == (bool)ask->denied ? "is already" : "would be", ask->denied ? "denied" : "allowed");
 		return;
 	}
 	host.denied = ask->denied;
@@ -316,7 +330,9 @@ policy_reload_asked(struct client *client, const struct msg_policy_reload *ask)
 	if (code < 0 || revoke == NULL) {
 		free(revoke);
 		client_done(client, code < 0 ? ADMIN_FAILURE : ADMIN_OK, seq, "%s%s",
-		    code == -EINVAL ? "not loaded, the last good generation stays in force" : code < 0 ? "not loaded: " : "the files have no fault",
+		    code == -EINVAL ? "not loaded, the last good generation stays in force"
+		    : code < 0      ? "not loaded: "
+				    : "the files have no fault",
 		    code < 0 && code != -EINVAL ? error.text : "");
 		return;
 	}
@@ -330,7 +346,8 @@ policy_reload_asked(struct client *client, const struct msg_policy_reload *ask)
 static void
 attach_asked(struct client *client, const struct msg_guest_attach *ask)
 {
-	if (check_names(client, ask->vm, "", ask->exporter) && check_names(client, "", ask->share, "") && check_trail(client))
+	if (check_names(client, ask->vm, "", ask->exporter) && check_names(client, "", ask->share, "") &&
+	    check_trail(client))
 		guest_begin(client, ask);
 }
 
@@ -377,6 +394,7 @@ admin_change(struct client *client, uint16_t number, const union admin_body *bod
 		host_deny(client, &body->host_deny);
 		return;
 	default:
-		client_done(client, ADMIN_FAILURE, 0, "netbus-broker does not know this request; netbus-admin is of another version");
+		client_done(client, ADMIN_FAILURE, 0,
+		    "netbus-broker does not know this request; netbus-admin is of another version");
 	}
 }

@@ -46,7 +46,8 @@ needs_grant(const struct broker *broker, const struct policy_request *request)
 }
 
 static void
-ask_policy(struct broker *broker, const struct question *question, int64_t at_us, struct policy_verdict *verdict, int64_t *expires_us)
+ask_policy(struct broker *broker, const struct question *question, int64_t at_us, struct policy_verdict *verdict,
+    int64_t *expires_us)
 {
 	struct policy_request request;
 	struct policy_facts facts = {0};
@@ -60,7 +61,8 @@ ask_policy(struct broker *broker, const struct question *question, int64_t at_us
 	question_to_request(broker, question, &request);
 	if (at_us)
 		request.at_us = at_us;
-	facts.grant_held = db_grant_until(broker->db, question->vm, question->share, question->host, (uint8_t)question->mode, request.at_us, &grant_us) == 0;
+	facts.grant_held = db_grant_until(broker->db, question->vm, question->share, question->host,
+			       (uint8_t)question->mode, request.at_us, &grant_us) == 0;
 	policy_decide(broker->policy, &request, &facts, verdict);
 	if (verdict->outcome != POLICY_ALLOWED)
 		return;
@@ -100,7 +102,8 @@ gather_facts(struct broker *broker, const struct question *question, bool renewi
 }
 
 void
-broker_decide(struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict, int64_t *expires_us)
+broker_decide(
+    struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict, int64_t *expires_us)
 {
 	struct policy_verdict policy;
 	struct authz_facts facts;
@@ -111,7 +114,8 @@ broker_decide(struct broker *broker, const struct question *question, bool renew
 }
 
 void
-broker_decide_at(struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict, int64_t *expires_us)
+broker_decide_at(
+    struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict, int64_t *expires_us)
 {
 	struct policy_verdict policy;
 	struct authz_facts facts;

@@ -67,8 +67,8 @@ fill_row(const struct guest *guest, struct msg_row_attachment *row)
 static bool
 is_refusal(uint16_t reason)
 {
-	static const uint16_t refusals[] = {REASON_REFUSED, REASON_SHARE_BUSY, REASON_READ_ONLY, REASON_LEASE_ENDED, REASON_LANES_EXHAUSTED,
-	    REASON_REVOKED, REASON_LIMIT_REACHED, REASON_EXPIRED};
+	static const uint16_t refusals[] = {REASON_REFUSED, REASON_SHARE_BUSY, REASON_READ_ONLY, REASON_LEASE_ENDED,
+	    REASON_LANES_EXHAUSTED, REASON_REVOKED, REASON_LIMIT_REACHED, REASON_EXPIRED};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++)
 		if (refusals[i] == reason)
@@ -87,16 +87,19 @@ answer_failure(struct guest *guest)
 	if (client == NULL)
 		return;
 	if (guest->peer_record)
-		snprintf(record, sizeof record, " (record %llu in the audit trail of %s)", (unsigned long long)guest->peer_record, row->exporter);
-	client_done(client, refused ? ADMIN_DENIED : ADMIN_FAILURE, 0, "%s does not get %s from %s: %s%s%s%s", row->vm.text, row->share.text,
-	    row->exporter, reason_sentence(guest->reason), record, refused || guest->text[0] == '\0' ? "" : ": ", refused ? "" : guest->text);
+		snprintf(record, sizeof record, " (record %llu in the audit trail of %s)",
+		    (unsigned long long)guest->peer_record, row->exporter);
+	client_done(client, refused ? ADMIN_DENIED : ADMIN_FAILURE, 0, "%s does not get %s from %s: %s%s%s%s",
+	    row->vm.text, row->share.text, row->exporter, reason_sentence(guest->reason), record,
+	    refused || guest->text[0] == '\0' ? "" : ": ", refused ? "" : guest->text);
 }
 
 /* ---- beginning ---- */
 
 /* "" or "nbd:NAME" or "nbd:/path" -> the absolute path of a socket in the attach directory. */
 static int
-socket_path(const struct broker *broker, const struct msg_guest_attach *ask, char *path, size_t room, struct error *error)
+socket_path(
+    const struct broker *broker, const struct msg_guest_attach *ask, char *path, size_t room, struct error *error)
 {
 	const char *directory = broker->config->attach_directory, *name = ask->frontend;
 	size_t length = strlen(directory);
@@ -109,14 +112,18 @@ socket_path(const struct broker *broker, const struct msg_guest_attach *ask, cha
 	} else if (strncmp(name, "nbd:", 4) == 0) {
 		name += 4;
 	} else {
-		return error_set(error, -EINVAL, "'%s' is no way to attach that this host knows; use --as nbd:NAME", name);
+		return error_set(
+		    error, -EINVAL, "'%s' is no way to attach that this host knows; use --as nbd:NAME", name);
 	}
 	if (strncmp(name, directory, length) == 0 && name[length] == '/')
 		name += length + 1;
 	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/'))
-		return error_set(error, -EINVAL, "'%s': the socket is made in %s; give a name without '/' that does not begin with '.'", name, directory);
+		return error_set(error, -EINVAL,
+		    "'%s': the socket is made in %s; give a name without '/' that does not begin with '.'", name,
+		    directory);
 	if (path_print(path, room, "%s/%s", directory, name) < 0 || strlen(path) > 107)
-		return error_set(error, -ENAMETOOLONG, "'%s': a socket's path has at most 107 bytes; give a shorter name with --as nbd:NAME", name);
+		return error_set(error, -ENAMETOOLONG,
+		    "'%s': a socket's path has at most 107 bytes; give a shorter name with --as nbd:NAME", name);
 	return 0;
 }
 
@@ -147,7 +154,8 @@ guest_record(const struct guest *guest, enum record_event event, const char *adm
 }
 
 static int
-store_begin(struct broker *broker, struct guest *guest, const char *admin, const char *why, uint64_t *seq, struct error *error)
+store_begin(
+    struct broker *broker, struct guest *guest, const char *admin, const char *why, uint64_t *seq, struct error *error)
 {
 	int code = db_begin(broker->db, error);
 	struct record record;
@@ -155,7 +163,9 @@ store_begin(struct broker *broker, struct guest *guest, const char *admin, const
 	if (code < 0)
 		return code;
 	if (!db_trail_ok(broker->db))
-		code = error_set(error, -ENOSPC, "the audit trail has no space, so nothing new is attached; make room in %s", broker->config->log_directory);
+		code = error_set(error, -ENOSPC,
+		    "the audit trail has no space, so nothing new is attached; make room in %s",
+		    broker->config->log_directory);
 	if (code == 0)
 		code = db_attachment_add(broker->db, &guest->row, error);
 	if (code == 0) {
@@ -210,7 +220,9 @@ guest_begin(struct client *client, const struct msg_guest_attach *ask)
 	int code;
 
 	if (address == NULL) {
-		client_done(client, ADMIN_NOT_FOUND, 0, "no address of the export host %s is known; tell it with: netbus-admin host add %s --address ADDRESS:PORT",
+		client_done(client, ADMIN_NOT_FOUND, 0,
+		    "no address of the export host %s is known; tell it with: netbus-admin host add %s --address "
+		    "ADDRESS:PORT",
 		    ask->exporter, ask->exporter);
 		return;
 	}
@@ -219,8 +231,9 @@ guest_begin(struct client *client, const struct msg_guest_attach *ask)
 		return;
 	}
 	if (ask->dry_run) {
-		client_done(client, ADMIN_OK, 0, "would attach %s for %s from %s (%s) at %s; whether it may is decided there", ask->share, ask->vm, ask->exporter,
-		    address, path);
+		client_done(client, ADMIN_OK, 0,
+		    "would attach %s for %s from %s (%s) at %s; whether it may is decided there", ask->share, ask->vm,
+		    ask->exporter, address, path);
 		return;
 	}
 	guest = guest_new(broker, ask, path);
@@ -232,7 +245,8 @@ guest_begin(struct client *client, const struct msg_guest_attach *ask)
 	if (code < 0) {
 		guest_free(guest);
 		client_done(client, code == -EBUSY ? ADMIN_CONFLICT : ADMIN_FAILURE, 0, "%s",
-		    code == -EBUSY ? "this VM has an attachment of this share already, or the socket is another attachment's; see netbus-admin attachment list"
+		    code == -EBUSY ? "this VM has an attachment of this share already, or the socket is another "
+				     "attachment's; see netbus-admin attachment list"
 				   : error.text);
 		return;
 	}
@@ -314,7 +328,8 @@ guest_up(struct process *process, const struct msg_attach_up *up)
 		return;
 	fill_row(guest, &row);
 	client_row(client, ADMIN_ROW_ATTACHMENT, &row);
-	client_done(client, ADMIN_OK, seq, "%s has %s: %s", guest->row.vm.text, guest->row.share.text, guest->row.frontend);
+	client_done(
+	    client, ADMIN_OK, seq, "%s has %s: %s", guest->row.vm.text, guest->row.share.text, guest->row.frontend);
 }
 
 /* ---- down ---- */
@@ -331,7 +346,8 @@ store_down(struct guest *guest, struct error *error)
 	record.reason = reason_name(guest->reason);
 	record.detail[record.detail_count++] = (struct record_detail){"text", guest->text, 0};
 	if (guest->peer_record)
-		record.detail[record.detail_count++] = (struct record_detail){"exporters_record", NULL, guest->peer_record};
+		record.detail[record.detail_count++] =
+		    (struct record_detail){"exporters_record", NULL, guest->peer_record};
 	code = db_attachment_update(broker->db, &guest->row, error);
 	if (code == 0)
 		code = db_record(broker->db, &record, clock_wall_us(), NULL, error);
@@ -378,7 +394,8 @@ finish(struct guest *guest)
 	if (!guest->reaped)
 		return;
 	answer_failure(guest);
-	client_done(TAKE(guest->detaching), ADMIN_OK, 0, "%s is detached from %s", guest->row.share.text, guest->row.vm.text);
+	client_done(
+	    TAKE(guest->detaching), ADMIN_OK, 0, "%s is detached from %s", guest->row.share.text, guest->row.vm.text);
 	guest_free(guest);
 }
 
@@ -434,8 +451,8 @@ guest_refused(struct broker *broker, const struct msg_attach_refused *refused)
 void
 guest_stop(struct guest *guest, enum reason reason)
 {
-	broker_tell_monitor(
-	    guest->broker, MSG_ATTACH_STOP, &(struct msg_attach_stop){.attachment = guest->row.id, .reason = (uint16_t)reason});
+	broker_tell_monitor(guest->broker, MSG_ATTACH_STOP,
+	    &(struct msg_attach_stop){.attachment = guest->row.id, .reason = (uint16_t)reason});
 }
 
 void
@@ -443,10 +460,13 @@ guest_stop_asked(struct client *client, const struct msg_guest_detach *ask)
 {
 	struct guest *guest = client->broker->guests;
 
-	while (guest && (ask->id ? guest->row.id != ask->id : strcmp(guest->row.vm.text, ask->vm) != 0 || strcmp(guest->row.share.text, ask->share) != 0))
+	while (guest &&
+	       (ask->id ? guest->row.id != ask->id
+			: strcmp(guest->row.vm.text, ask->vm) != 0 || strcmp(guest->row.share.text, ask->share) != 0))
 		guest = guest->next;
 	if (guest == NULL || !client_may(client, guest->row.vm.text)) {
-		client_done(client, ADMIN_NOT_FOUND, 0, "there is no such attachment; see netbus-admin attachment list");
+		client_done(
+		    client, ADMIN_NOT_FOUND, 0, "there is no such attachment; see netbus-admin attachment list");
 		return;
 	}
 	if (guest->detaching) {

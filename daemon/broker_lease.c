@@ -133,7 +133,7 @@ lease_release_lane(struct process *session)
 	if (session->page)
 		add_page(&lease->gone, session->page);
 	session->lease = NULL;
-	lease->lanes &= (uint16_t)~(1U << session->lane);
+	lease->lanes &= (uint16_t) ~(1U << session->lane);
 	if (lease->refuse == session)
 		lease->refuse = NULL;
 	if (lease->leaving == session)
@@ -155,7 +155,8 @@ mark_pages(const struct lease *lease)
 void
 lease_end(struct lease *lease, enum reason reason, uint32_t courtesy_ms, const char *text)
 {
-	struct msg_fence fence = {.reason = (uint16_t)reason, .courtesy_ms = courtesy_ms, .quiet = lease->leaving != NULL};
+	struct msg_fence fence = {
+	    .reason = (uint16_t)reason, .courtesy_ms = courtesy_ms, .quiet = lease->leaving != NULL};
 
 	if (lease->state != LEASE_LIVE)
 		return;
@@ -183,10 +184,12 @@ end_record(const struct lease *lease, const struct totals *totals)
 	    .lease = lease->row.id,
 	    .epoch = lease->row.epoch,
 	    .mode = lease->row.mode ? "rw" : "ro",
-	    .detail = {{"text", lease->end_text, 0}, {"duration_us", NULL, (uint64_t)(clock_wall_us() - lease->row.started_us)},
-		{"completed", NULL, totals->completed}, {"aborted", NULL, totals->aborted}, {"errors", NULL, totals->errors},
-		{"reads", NULL, totals->reads}, {"writes", NULL, totals->writes}, {"flushes", NULL, totals->flushes},
-		{"discards", NULL, totals->discards}, {"read_bytes", NULL, totals->read_bytes}, {"written_bytes", NULL, totals->written_bytes},
+	    .detail = {{"text", lease->end_text, 0},
+		{"duration_us", NULL, (uint64_t)(clock_wall_us() - lease->row.started_us)},
+		{"completed", NULL, totals->completed}, {"aborted", NULL, totals->aborted},
+		{"errors", NULL, totals->errors}, {"reads", NULL, totals->reads}, {"writes", NULL, totals->writes},
+		{"flushes", NULL, totals->flushes}, {"discards", NULL, totals->discards},
+		{"read_bytes", NULL, totals->read_bytes}, {"written_bytes", NULL, totals->written_bytes},
 		{"killed", NULL, lease->killed}},
 	    .detail_count = 12,
 	};
@@ -205,8 +208,9 @@ revoke_record(const struct lease *lease, const struct totals *totals)
 	    .lease = lease->row.id,
 	    .epoch = lease->row.epoch,
 	    .mode = lease->row.mode ? "rw" : "ro",
-	    .detail = {{"why", lease->revoke_reason, 0}, {"last_completed", NULL, totals->last_completed}, {"completed", NULL, totals->completed},
-		{"aborted", NULL, totals->aborted}, {"killed", NULL, lease->killed},
+	    .detail = {{"why", lease->revoke_reason, 0}, {"last_completed", NULL, totals->last_completed},
+		{"completed", NULL, totals->completed}, {"aborted", NULL, totals->aborted},
+		{"killed", NULL, lease->killed},
 		{"elapsed_us", NULL, (clock_monotonic_ns() - lease->ending_since_ns) / 1000}},
 	    .detail_count = 6,
 	};
@@ -246,7 +250,8 @@ tell_end(struct lease *lease)
 
 	if ((session = TAKE(lease->refuse)) != NULL)
 		process_tell(session, MSG_DENIED,
-		    &(struct msg_denied){.reason = reason_on_wire((uint16_t)lease->end_reason), .record = lease->end_record});
+		    &(struct msg_denied){
+			.reason = reason_on_wire((uint16_t)lease->end_reason), .record = lease->end_record});
 	if ((session = TAKE(lease->leaving)) != NULL)
 		process_tell(session, MSG_LEFT, &(struct msg_left){0});
 	if (lease->revoke)
@@ -260,12 +265,12 @@ finish(struct lease *lease)
 	struct error error = {0};
 
 	if (record_end(lease, &error) < 0) {
-		log_error("the end of the lease of %s by %s cannot be recorded, the share stays taken until it can: %s", lease->row.share.text,
-		    lease->row.vm.text, error.text);
+		log_error("the end of the lease of %s by %s cannot be recorded, the share stays taken until it can: %s",
+		    lease->row.share.text, lease->row.vm.text, error.text);
 		return false;
 	}
-	log_info("lease ended: %s by %s on %s, epoch %llu: %s", lease->row.share.text, lease->row.vm.text, lease->row.host,
-	    (unsigned long long)lease->row.epoch, reason_name((uint16_t)lease->end_reason));
+	log_info("lease ended: %s by %s on %s, epoch %llu: %s", lease->row.share.text, lease->row.vm.text,
+	    lease->row.host, (unsigned long long)lease->row.epoch, reason_name((uint16_t)lease->end_reason));
 	tell_end(lease);
 	lease_free(lease);
 	broker_seal_soon(broker);
@@ -306,8 +311,8 @@ void
 leases_judge(struct broker *broker, struct revoke *revoke)
 {
 	for (struct lease *lease = broker->leases; lease; lease = lease->next) {
-		struct question question = {
-		    lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH, (enum policy_mode)lease->row.mode, true};
+		struct question question = {lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH,
+		    (enum policy_mode)lease->row.mode, true};
 		struct verdict verdict;
 		int64_t expires_us;
 

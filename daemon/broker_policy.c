@@ -125,7 +125,8 @@ next_generation(struct broker *broker)
 
 /* The new policy, its copy and its record: all or nothing. */
 static int
-commit(struct broker *broker, const struct policy *policy, const struct files *files, const char *admin, uint64_t *seq, struct error *error)
+commit(struct broker *broker, const struct policy *policy, const struct files *files, const char *admin, uint64_t *seq,
+    struct error *error)
 {
 	AUTO_FREE struct db_policy_file *copies = files->count ? calloc(files->count, sizeof *copies) : NULL;
 	int64_t now_us = clock_wall_us();
@@ -133,7 +134,8 @@ commit(struct broker *broker, const struct policy *policy, const struct files *f
 	    .event = EVENT_POLICY_LOAD,
 	    .generation = policy_generation(policy),
 	    .admin = admin,
-	    .detail = {{"files", NULL, files->count}, {"rules", NULL, policy_rule_count(policy)}, {"tests", NULL, policy_test_count(policy)}},
+	    .detail = {{"files", NULL, files->count}, {"rules", NULL, policy_rule_count(policy)},
+		{"tests", NULL, policy_test_count(policy)}},
 	    .detail_count = 3,
 	};
 	int code;
@@ -161,8 +163,8 @@ put_in_force(struct broker *broker, struct policy *policy, int64_t loaded_us)
 	policy_free(broker->policy);
 	broker->policy = policy;
 	broker->policy_loaded_us = loaded_us;
-	log_info("policy: generation %llu is in force, %zu rules, %zu tests passed", (unsigned long long)policy_generation(policy),
-	    policy_rule_count(policy), policy_test_count(policy));
+	log_info("policy: generation %llu is in force, %zu rules, %zu tests passed",
+	    (unsigned long long)policy_generation(policy), policy_rule_count(policy), policy_test_count(policy));
 }
 
 /* The first fault, and how many there are, as one sentence. */
@@ -202,7 +204,8 @@ reject(struct broker *broker, struct faults *faults, const char *admin, uint64_t
 	broker->load_failed_us = clock_wall_us();
 	log_faults(faults);
 	if (broker->policy)
-		log_error("policy: not loaded; generation %llu stays in force", (unsigned long long)policy_generation(broker->policy));
+		log_error("policy: not loaded; generation %llu stays in force",
+		    (unsigned long long)policy_generation(broker->policy));
 	say_faulty(faults, error);
 	if (broker_record(broker, &record, seq, &unrecorded) < 0)
 		log_error("the refused policy cannot be recorded: %s", unrecorded.text);
@@ -284,7 +287,8 @@ fall_back(struct broker *broker)
 		policy = policy_load(files.list, files.count, generation, clock_wall_us(), &faults);
 	faults_clear(&faults);
 	if (policy == NULL) {
-		log_error("policy: none is in force, so everything is denied until the files are good and loaded (netbus-admin policy reload)");
+		log_error("policy: none is in force, so everything is denied until the files are good and loaded "
+			  "(netbus-admin policy reload)");
 		return;
 	}
 	broker->policy_is_last_good = true;
@@ -305,7 +309,8 @@ policy_start(struct broker *broker, struct error *error)
 }
 
 int
-policy_reload(struct broker *broker, const char *admin, bool dry_run, struct revoke *revoke, uint64_t *record, struct error *error)
+policy_reload(struct broker *broker, const char *admin, bool dry_run, struct revoke *revoke, uint64_t *record,
+    struct error *error)
 {
 	int code = load(broker, admin, dry_run, record, error);
 

@@ -141,7 +141,8 @@ process_new(struct broker *broker, const struct msg_peer_new *new, int fd)
 	process->attachment = new->attachment;
 	process->since_us = clock_wall_us();
 	snprintf(process->source, sizeof process->source, "%s", new->source);
-	process->channel = (struct channel){.fd = fd, .self = ROLE_BROKER, .peer = role, .state = CH_NEW, .id = new->id};
+	process->channel =
+	    (struct channel){.fd = fd, .self = ROLE_BROKER, .peer = role, .state = CH_NEW, .id = new->id};
 	process->next = broker->processes;
 	if (process->next)
 		process->next->prev = process;

@@ -62,7 +62,9 @@ fill_paths(const struct broker *broker, struct msg_row_status *row)
 static void
 fill_policy(const struct broker *broker, struct msg_row_status *row)
 {
-	COPY(row->policy_state, broker->policy == NULL ? "none" : broker->policy_is_last_good || broker->load_failed_us ? "last-good" : "good");
+	COPY(row->policy_state, broker->policy == NULL                                  ? "none"
+				: broker->policy_is_last_good || broker->load_failed_us ? "last-good"
+											: "good");
 	row->load_failed_at = (uint64_t)broker->load_failed_us;
 	if (broker->policy == NULL)
 		return;
@@ -100,7 +102,8 @@ static void
 get_status(struct client *client)
 {
 	const struct broker *broker = client->broker;
-	struct msg_row_status row = {.certificate_expires_at = broker->identity.not_after_us, .started_at = (uint64_t)broker->started_us};
+	struct msg_row_status row = {
+	    .certificate_expires_at = broker->identity.not_after_us, .started_at = (uint64_t)broker->started_us};
 	struct db_head head;
 
 	COPY(row.host, broker->config->host.text);
@@ -154,9 +157,13 @@ tell_share(const struct db_share *share, void *context)
 	struct listing *listing = context;
 	const struct broker *broker = listing->client->broker;
 	const struct config_share *config = config_share(broker->config, share->name.text);
-	struct msg_row_share row = {.read_only = share->read_only, .enabled = share->enabled, .configured = share->configured, .epoch = share->epoch};
+	struct msg_row_share row = {.read_only = share->read_only,
+	    .enabled = share->enabled,
+	    .configured = share->configured,
+	    .epoch = share->epoch};
 
-	if (!client_may(listing->client, share->name.text) || (listing->wanted && strcmp(listing->wanted, share->name.text) != 0))
+	if (!client_may(listing->client, share->name.text) ||
+	    (listing->wanted && strcmp(listing->wanted, share->name.text) != 0))
 		return;
 	if (!share->configured && !listing->wanted && count_leases(broker, share->name.text) == 0)
 		return; /* not exported any more */
@@ -180,7 +187,8 @@ get_shares(struct client *client, const struct msg_get_shares *ask)
 	if (db_shares_each(client->broker->db, tell_share, &listing) < 0)
 		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");
 	else if (listing.wanted && listing.count == 0)
-		client_done(client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", ask->share);
+		client_done(
+		    client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", ask->share);
 	else
 		client_done(client, ADMIN_OK, 0, "%s", "");
 }
@@ -210,7 +218,8 @@ get_grants(struct client *client, const struct msg_get_grants *ask)
 {
 	struct listing listing = {client, NULL, 0};
 
-	if (db_grants_each(client->broker->db, filter(ask->vm), filter(ask->share), filter(ask->host), tell_grant, &listing) < 0)
+	if (db_grants_each(
+		client->broker->db, filter(ask->vm), filter(ask->share), filter(ask->host), tell_grant, &listing) < 0)
 		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");
 	else
 		client_done(client, ADMIN_OK, 0, "%s", "");
@@ -287,7 +296,8 @@ is_wanted(const struct client *client, const struct msg_get_leases *ask, const s
 
 	if (!client_may(client, lease->share.text) || (ask->vm[0] && strcmp(ask->vm, lease->vm.text) != 0))
 		return false;
-	if ((ask->share[0] && strcmp(ask->share, lease->share.text) != 0) || (ask->host[0] && strcmp(ask->host, lease->host) != 0))
+	if ((ask->share[0] && strcmp(ask->share, lease->share.text) != 0) ||
+	    (ask->host[0] && strcmp(ask->host, lease->host) != 0))
 		return false;
 	if (tenant && (strncmp(lease->share.text, ask->tenant, tenant) != 0 || lease->share.text[tenant] != '/'))
 		return false;
@@ -375,8 +385,10 @@ static void
 tell_session(struct client *client, const struct process *process)
 {
 	const struct guest *guest = process->is_attach ? guest_find(client->broker, process->attachment) : NULL;
-	struct msg_row_session row = {
-	    .id = process->id, .lane = process->lane, .attachment = process->attachment, .since_at = (uint64_t)process->since_us};
+	struct msg_row_session row = {.id = process->id,
+	    .lane = process->lane,
+	    .attachment = process->attachment,
+	    .since_at = (uint64_t)process->since_us};
 	const char *share = process->lease ? process->lease->row.share.text : guest ? guest->row.share.text : "";
 	const char *vm = process->lease ? process->lease->row.vm.text : guest ? guest->row.vm.text : "";
 
@@ -453,13 +465,16 @@ static void
 tell_match(const struct policy_match *match, void *context)
 {
 	const struct explaining *explaining = context;
-	struct msg_row_match row = {.line = match->line, .observe = match->observe, .decides = strcmp(match->id, explaining->verdict->rule) == 0};
+	struct msg_row_match row = {.line = match->line,
+	    .observe = match->observe,
+	    .decides = strcmp(match->id, explaining->verdict->rule) == 0};
 
 	COPY(row.rule, match->id);
 	COPY(row.file, match->file);
 	COPY(row.effect, match->deny ? "deny" : "allow");
 	COPY(row.mode, match->has_mode ? mode_text((uint8_t)match->mode) : "");
-	snprintf(row.demands, sizeof row.demands, "%s%s%s", match->demands & DEMAND_GRANT ? "grant" : "", match->demands == (DEMAND_GRANT | DEMAND_TICKET) ? ", " : "",
+	snprintf(row.demands, sizeof row.demands, "%s%s%s", match->demands & DEMAND_GRANT ? "grant" : "",
+	    match->demands == (DEMAND_GRANT | DEMAND_TICKET) ? ", " : "",
 	    match->demands & DEMAND_TICKET ? "ticket" : "");
 	client_row(explaining->client, ADMIN_ROW_MATCH, &row);
 }
@@ -467,8 +482,10 @@ tell_match(const struct policy_match *match, void *context)
 static void
 tell_verdict(struct client *client, const struct verdict *verdict)
 {
-	struct msg_row_verdict row = {
-	    .allowed = verdict->allowed, .line = verdict->rule_line, .generation = verdict->generation, .max_ttl_us = (uint64_t)verdict->max_ttl_us};
+	struct msg_row_verdict row = {.allowed = verdict->allowed,
+	    .line = verdict->rule_line,
+	    .generation = verdict->generation,
+	    .max_ttl_us = (uint64_t)verdict->max_ttl_us};
 
 	COPY(row.reason, reason_name((uint16_t)verdict->reason));
 	COPY(row.sentence, reason_sentence((uint16_t)verdict->reason));
@@ -480,7 +497,8 @@ tell_verdict(struct client *client, const struct verdict *verdict)
 static void
 explain(struct client *client, const struct msg_explain *ask)
 {
-	struct question question = {ask->host, ask->vm, ask->share, verb_find(ask->verb), (enum policy_mode)ask->mode, true};
+	struct question question = {
+	    ask->host, ask->vm, ask->share, verb_find(ask->verb), (enum policy_mode)ask->mode, true};
 	struct explaining explaining = {client, NULL};
 	struct policy_request request;
 	struct verdict verdict;
@@ -491,7 +509,9 @@ explain(struct client *client, const struct msg_explain *ask)
 		return;
 	}
 	if (question.verb == 0) {
-		client_done(client, ADMIN_USAGE, 0, "'%s' is no verb; there are: list, attach, discard, resize-see, handover, steal, usb-control", ask->verb);
+		client_done(client, ADMIN_USAGE, 0,
+		    "'%s' is no verb; there are: list, attach, discard, resize-see, handover, steal, usb-control",
+		    ask->verb);
 		return;
 	}
 	broker_decide_at(client->broker, &question, (int64_t)ask->when_at, &verdict, &expires_us);
@@ -529,15 +549,20 @@ look_at_policy(struct client *client)
 	const struct broker *broker = client->broker;
 
 	if (broker->policy == NULL)
-		finding(client, "policy", "error", "mend the files and run: netbus-admin policy reload", "no policy is in force: everything is denied");
+		finding(client, "policy", "error", "mend the files and run: netbus-admin policy reload",
+		    "no policy is in force: everything is denied");
 	else if (broker->load_failed_us || broker->policy_is_last_good)
-		finding(client, "policy", "error", "netbus-admin policy check says what is wrong; then netbus-admin policy reload",
-		    "the files in %s are faulty; generation %" PRIu64 " stays in force", broker->config->policy_directory, policy_generation(broker->policy));
+		finding(client, "policy", "error",
+		    "netbus-admin policy check says what is wrong; then netbus-admin policy reload",
+		    "the files in %s are faulty; generation %" PRIu64 " stays in force",
+		    broker->config->policy_directory, policy_generation(broker->policy));
 	else if (policy_rule_count(broker->policy) == 0)
-		finding(client, "policy", broker->config->share_count ? "warning" : "ok", "write a file such as 10-acme.yaml there, see netbus-policy(5)",
+		finding(client, "policy", broker->config->share_count ? "warning" : "ok",
+		    "write a file such as 10-acme.yaml there, see netbus-policy(5)",
 		    "%s has no rule: everything is denied", broker->config->policy_directory);
 	else
-		finding(client, "policy", "ok", "", "generation %" PRIu64 ", %zu rules", policy_generation(broker->policy), policy_rule_count(broker->policy));
+		finding(client, "policy", "ok", "", "generation %" PRIu64 ", %zu rules",
+		    policy_generation(broker->policy), policy_rule_count(broker->policy));
 }
 
 static void
@@ -549,9 +574,13 @@ look_at_certificate(struct client *client)
 
 	print_duration(left_us > 0 ? left_us : 0, left);
 	if (left_us <= 0)
-		finding(client, "certificate", "error", "issue a new one (netbus-admin pki issue) and send netbusd SIGHUP", "the host certificate has expired");
+		finding(client, "certificate", "error",
+		    "issue a new one (netbus-admin pki issue) and send netbusd SIGHUP",
+		    "the host certificate has expired");
 	else if (left_us < INT64_C(14) * 86400 * 1000000)
-		finding(client, "certificate", "warning", "issue a new one (netbus-admin pki issue) and send netbusd SIGHUP", "the host certificate expires in %s", left);
+		finding(client, "certificate", "warning",
+		    "issue a new one (netbus-admin pki issue) and send netbusd SIGHUP",
+		    "the host certificate expires in %s", left);
 	else
 		finding(client, "certificate", "ok", "", "valid for %s", left);
 }
@@ -562,14 +591,17 @@ look_at_trail(struct client *client)
 	const struct broker *broker = client->broker;
 
 	if (!db_trail_ok(broker->db))
-		finding(client, "trail", "error", "make room in the file system, or put the moved file back", "the audit trail %s cannot grow: nothing new is allowed",
-		    broker->config->audit_trail);
+		finding(client, "trail", "error", "make room in the file system, or put the moved file back",
+		    "the audit trail %s cannot grow: nothing new is allowed", broker->config->audit_trail);
 	else if (broker->seal_refused)
-		finding(client, "trail", "warning", "netbus-admin pki issue makes a seal key", "the audit trail has no signed checkpoints");
+		finding(client, "trail", "warning", "netbus-admin pki issue makes a seal key",
+		    "the audit trail has no signed checkpoints");
 	else
-		finding(client, "trail", "ok", "", "%s, signed up to line %" PRIu64, broker->config->audit_trail, broker->sealed_lines);
+		finding(client, "trail", "ok", "", "%s, signed up to line %" PRIu64, broker->config->audit_trail,
+		    broker->sealed_lines);
 	if (!db_state_ok(broker->db))
-		finding(client, "state", "error", "make room in the file system", "the last change of %s could not be stored", broker->config->state_db);
+		finding(client, "state", "error", "make room in the file system",
+		    "the last change of %s could not be stored", broker->config->state_db);
 }
 
 static void
@@ -580,7 +612,8 @@ look_at_grant(const struct db_grant *grant, void *context)
 
 	if (db_share_get(client->broker->db, grant->share.text, &share) == 0 && share.configured)
 		return;
-	finding(client, "grants", "warning", "revoke it, or export the share", "grant %" PRIu64 " is for %s, which is not exported", grant->id, grant->share.text);
+	finding(client, "grants", "warning", "revoke it, or export the share",
+	    "grant %" PRIu64 " is for %s, which is not exported", grant->id, grant->share.text);
 }
 
 static void
@@ -593,7 +626,8 @@ get_findings(struct client *client)
 	look_at_trail(client);
 	db_grants_each(broker->db, NULL, NULL, NULL, look_at_grant, client);
 	if (broker->config->share_count > 0 && broker->listening_count == 0)
-		finding(client, "listen", "warning", "add an address under listen: in netbusd.yaml", "shares are exported, but no address is listened on");
+		finding(client, "listen", "warning", "add an address under listen: in netbusd.yaml",
+		    "shares are exported, but no address is listened on");
 	client_done(client, ADMIN_OK, 0, "%s", "");
 }
 
@@ -629,6 +663,7 @@ admin_read(struct client *client, uint16_t number, const union admin_body *body)
 		get_findings(client);
 		return;
 	default:
-		client_done(client, ADMIN_FAILURE, 0, "netbus-broker does not know this request; netbus-admin is of another version");
+		client_done(client, ADMIN_FAILURE, 0,
+		    "netbus-broker does not know this request; netbus-admin is of another version");
 	}
 }

@@ -34,8 +34,8 @@ answer(struct revoke *revoke)
 
 	if (revoke->grants)
 		snprintf(grants, sizeof grants, ", %u grant%s removed", revoke->grants, revoke->grants == 1 ? "" : "s");
-	client_done(revoke->client, ADMIN_OK, revoke->record, "%s: %u lease%s ended%s%s", revoke->verb, revoke->ended, revoke->ended == 1 ? "" : "s",
-	    grants, revoke->ended ? "; no byte moves under them any more" : "");
+	client_done(revoke->client, ADMIN_OK, revoke->record, "%s: %u lease%s ended%s%s", revoke->verb, revoke->ended,
+	    revoke->ended == 1 ? "" : "s", grants, revoke->ended ? "; no byte moves under them any more" : "");
 	free(revoke);
 }
 
@@ -139,12 +139,13 @@ selects_lease(const struct selection *selection, const struct lease *lease)
 	if (!client_may(selection->client, lease->row.share.text))
 		return false;
 	if (ask->grant &&
-	    (strcmp(grant->vm.text, lease->row.vm.text) != 0 || strcmp(grant->share.text, lease->row.share.text) != 0 || !is_any(grant->host, lease->row.host)))
+	    (strcmp(grant->vm.text, lease->row.vm.text) != 0 || strcmp(grant->share.text, lease->row.share.text) != 0 ||
+		!is_any(grant->host, lease->row.host)))
 		return false;
 	if (has_lease_id(ask) && memcmp(ask->lease, lease->row.id, sizeof ask->lease) != 0)
 		return false;
-	return is_any(ask->vm, lease->row.vm.text) && is_any(ask->share, lease->row.share.text) && is_any(ask->host, lease->row.host) &&
-	    is_of_tenant(ask->tenant, lease->row.share.text);
+	return is_any(ask->vm, lease->row.vm.text) && is_any(ask->share, lease->row.share.text) &&
+	       is_any(ask->host, lease->row.host) && is_of_tenant(ask->tenant, lease->row.share.text);
 }
 
 /* Grants that speak of the lease that was named. */
@@ -153,8 +154,8 @@ covers_selected_lease(const struct selection *selection, const struct db_grant *
 {
 	const struct lease *lease = lease_find(selection->client->broker, selection->ask->lease);
 
-	return lease && strcmp(grant->vm.text, lease->row.vm.text) == 0 && strcmp(grant->share.text, lease->row.share.text) == 0 &&
-	    is_any(grant->host, lease->row.host);
+	return lease && strcmp(grant->vm.text, lease->row.vm.text) == 0 &&
+	       strcmp(grant->share.text, lease->row.share.text) == 0 && is_any(grant->host, lease->row.host);
 }
 
 static bool
@@ -170,7 +171,8 @@ selects_grant(const struct selection *selection, const struct db_grant *grant)
 		return false;
 	if (ask->host[0] && strcmp(ask->host, grant->host) != 0)
 		return false;
-	return is_any(ask->vm, grant->vm.text) && is_any(ask->share, grant->share.text) && is_of_tenant(ask->tenant, grant->share.text);
+	return is_any(ask->vm, grant->vm.text) && is_any(ask->share, grant->share.text) &&
+	       is_of_tenant(ask->tenant, grant->share.text);
 }
 
 static void
@@ -266,8 +268,8 @@ store(struct selection *selection, unsigned leases, uint64_t *seq, struct error 
 static bool
 must_end(struct selection *selection, const struct lease *lease)
 {
-	struct question question = {
-	    lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH, (enum policy_mode)lease->row.mode, true};
+	struct question question = {lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH,
+	    (enum policy_mode)lease->row.mode, true};
 	struct verdict verdict;
 	int64_t expires_us;
 
@@ -285,8 +287,9 @@ note_what_stays(const struct selection *selection)
 	if (selection->ask->keep_grants)
 		client_note(selection->client, "grants stay (--keep-grants): the VMs may attach again at once");
 	else if (selection->ask->host[0])
-		client_note(selection->client, "grants that are not bound to host %s stay; netbus-admin host deny %s keeps it out", selection->ask->host,
-		    selection->ask->host);
+		client_note(selection->client,
+		    "grants that are not bound to host %s stay; netbus-admin host deny %s keeps it out",
+		    selection->ask->host, selection->ask->host);
 }
 
 static void
@@ -321,8 +324,8 @@ preview(struct selection *selection, unsigned leases)
 		snprintf(row.outcome, sizeof row.outcome, "would-end");
 		client_row(client, ADMIN_ROW_RECEIPT, &row);
 	}
-	client_done(client, ADMIN_OK, 0, "would end %u lease%s and remove %zu grant%s", leases, leases == 1 ? "" : "s", selection->grant_count,
-	    selection->grant_count == 1 ? "" : "s");
+	client_done(client, ADMIN_OK, 0, "would end %u lease%s and remove %zu grant%s", leases, leases == 1 ? "" : "s",
+	    selection->grant_count, selection->grant_count == 1 ? "" : "s");
 }
 
 static void
@@ -335,7 +338,8 @@ revoke_selected(struct selection *selection)
 	uint64_t seq = 0;
 
 	if (leases == 0 && selection->grant_count == 0) {
-		client_done(client, ADMIN_NOT_FOUND, 0, "nothing that is granted or leased matches; see netbus-admin lease list and grant list");
+		client_done(client, ADMIN_NOT_FOUND, 0,
+		    "nothing that is granted or leased matches; see netbus-admin lease list and grant list");
 		return;
 	}
 	if (selection->ask->dry_run) {
@@ -364,8 +368,10 @@ revoke_asked(struct client *client, const struct msg_revoke *ask)
 {
 	struct selection selection = {.client = client, .ask = ask};
 
-	if (ask->grant && (db_grant_get(client->broker->db, ask->grant, &selection.by_grant) < 0 || !client_may(client, selection.by_grant.share.text))) {
-		client_done(client, ADMIN_NOT_FOUND, 0, "there is no grant %llu; see netbus-admin grant list", (unsigned long long)ask->grant);
+	if (ask->grant && (db_grant_get(client->broker->db, ask->grant, &selection.by_grant) < 0 ||
+			      !client_may(client, selection.by_grant.share.text))) {
+		client_done(client, ADMIN_NOT_FOUND, 0, "there is no grant %llu; see netbus-admin grant list",
+		    (unsigned long long)ask->grant);
 		return;
 	}
 	if (db_grants_each(client->broker->db, NULL, NULL, NULL, gather_grant, &selection) < 0 || selection.failed)

@@ -4,6 +4,7 @@
  * elsewhere, it shows later that the trail was not cut or rewritten.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
@@ -26,7 +27,8 @@ void
 broker_seal_soon(struct broker *broker)
 {
 	if (!broker->sealing && broker->seal.loop == NULL)
-		timer_start(broker->loop, &broker->seal, broker->sealed_lines ? SEAL_PAUSE_MS * NS_PER_MS : 0, on_pause_over);
+		timer_start(
+		    broker->loop, &broker->seal, broker->sealed_lines ? SEAL_PAUSE_MS * NS_PER_MS : 0, on_pause_over);
 }
 
 void
@@ -42,7 +44,8 @@ seal_start(struct broker *broker)
 	db_head(broker->db, &head);
 	if (head.size == broker->sealed_lines)
 		return;
-	snprintf(checkpoint.origin, sizeof checkpoint.origin, "%.180s/%s", broker->identity.trust_domain, broker->identity.host);
+	snprintf(checkpoint.origin, sizeof checkpoint.origin, "%.180s/%s", broker->identity.trust_domain,
+	    broker->identity.host);
 	checkpoint.size = head.size;
 	memcpy(checkpoint.root, head.root, sizeof checkpoint.root);
 	length = checkpoint_print(&checkpoint, (char *)seal.note.bytes, sizeof seal.note.bytes);
@@ -54,15 +57,16 @@ seal_start(struct broker *broker)
 		broker_fail(broker, "netbus-keys does not take messages");
 }
 
-/* What was signed, read back from the note itself. */
+/* What was signed, read back from the note itself: its second line. */
 static uint64_t
 lines_of(const struct msg_sealed *sealed)
 {
-	unsigned long long lines = 0;
 	char text[300];
+	const char *end;
 
 	snprintf(text, sizeof text, "%.*s", (int)sealed->note.length, (const char *)sealed->note.bytes);
-	return sscanf(text, "%*[^\n]\n%llu\n", &lines) == 1 ? lines : 0;
+	end = strchr(text, '\n');
+	return end ? strtoull(end + 1, NULL, 10) : 0;
 }
 
 void
@@ -74,9 +78,11 @@ seal_done(struct broker *broker, const struct msg_sealed *sealed)
 	broker->sealing = false;
 	if (sealed->note.length == 0) {
 		if (!broker->seal_refused)
-			log_warning("the audit trail has no signed checkpoints: netbus-keys has no seal key of this host's name (netbus-admin pki issue makes one)");
+			log_warning("the audit trail has no signed checkpoints: netbus-keys has no seal key of this "
+				    "host's name (netbus-admin pki issue makes one)");
 		broker->seal_refused = true;
-	} else if (file_replace(broker->config->audit_checkpoint, sealed->note.bytes, sealed->note.length, 0644, &error) < 0) {
+	} else if (file_replace(
+		       broker->config->audit_checkpoint, sealed->note.bytes, sealed->note.length, 0644, &error) < 0) {
 		log_error("the checkpoint cannot be written: %s", error.text);
 	} else {
 		broker->sealed_lines = lines_of(sealed);

@@ -41,7 +41,8 @@ channel_send(struct channel *channel, uint16_t number, const void *message, int 
 	int length = channel_encode(number, message, packet, sizeof packet);
 
 	if (length < 0) {
-		log_error("message %u to %s cannot be encoded: a value is outside its limits", number, role_name(channel->peer));
+		log_error("message %u to %s cannot be encoded: a value is outside its limits", number,
+		    role_name(channel->peer));
 		return length;
 	}
 	return packet_send(channel->fd, packet, (size_t)length, fd);
@@ -75,7 +76,8 @@ channel_recv(struct channel *channel, struct channel_message *out)
 	if (length < 0)
 		return (int)length;
 	if (channel_decode(packet, (size_t)length, &number, &out->body) < 0)
-		return refuse(channel, out, "a malformed message", length >= 2 ? (uint16_t)(packet[0] << 8 | packet[1]) : 0);
+		return refuse(
+		    channel, out, "a malformed message", length >= 2 ? (uint16_t)(packet[0] << 8 | packet[1]) : 0);
 	if (channel_permits(channel_row(number), channel->peer, channel->self, channel->state, out->fd >= 0) < 0)
 		return refuse(channel, out, "what it may not say now", number);
 	out->number = number;
@@ -83,8 +85,8 @@ channel_recv(struct channel *channel, struct channel_message *out)
 }
 
 int
-channel_call(struct channel *channel, uint16_t number, const void *message, uint16_t answer, struct channel_message *out,
-    int timeout_ms)
+channel_call(struct channel *channel, uint16_t number, const void *message, uint16_t answer,
+    struct channel_message *out, int timeout_ms)
 {
 	uint64_t deadline = clock_monotonic_ns() + (uint64_t)timeout_ms * NS_PER_MS;
 	int got = channel_send(channel, number, message, -1);

@@ -13,10 +13,10 @@
 #include "wire/channel.h"
 
 struct channel {
-	int fd;               /* owned by whoever made the channel */
+	int fd; /* owned by whoever made the channel */
 	enum role self, peer;
-	unsigned state;       /* enum channel_state: what we know of this peer */
-	uint32_t id;          /* the peer's number, as the monitor gave it; 0 for the long-lived processes */
+	unsigned state; /* enum channel_state: what we know of this peer */
+	uint32_t id;    /* the peer's number, as the monitor gave it; 0 for the long-lived processes */
 };
 
 struct channel_message {
@@ -32,8 +32,8 @@ int channel_send(struct channel *channel, uint16_t number, const void *message, 
 int channel_recv(struct channel *channel, struct channel_message *out);
 /* Sends and waits for the answer, which must be of the given number: for a process that has nothing else to do meanwhile.
  * 0, -ETIMEDOUT, -EPIPE, -EPROTO. */
-int channel_call(struct channel *channel, uint16_t number, const void *message, uint16_t answer, struct channel_message *out,
-    int timeout_ms);
+int channel_call(struct channel *channel, uint16_t number, const void *message, uint16_t answer,
+    struct channel_message *out, int timeout_ms);
 
 /* "netbus-session". */
 const char *role_name(enum role role);

@@ -28,8 +28,7 @@ struct parse {
 };
 
 #define FAULT(parse, node, ...) \
-	faults_add(             \
-	    (parse)->faults, yaml_name((parse)->file), (node)->line, (node)->column, __VA_ARGS__)
+	faults_add((parse)->faults, yaml_name((parse)->file), (node)->line, (node)->column, __VA_ARGS__)
 
 /* One key of a map: `take` reads its value into `into`. */
 struct key {
@@ -48,8 +47,8 @@ is_kind(struct parse *parse, const struct yaml *node, enum yaml_kind kind)
 
 	if (node->kind == kind)
 		return true;
-	FAULT(parse, node, "%s: this must be %s, not %s", node->key ? node->key : "file",
-	    names[kind], names[node->kind]);
+	FAULT(
+	    parse, node, "%s: this must be %s, not %s", node->key ? node->key : "file", names[kind], names[node->kind]);
 	return false;
 }
 
@@ -105,11 +104,9 @@ take_word(struct parse *parse, const struct yaml *value, const char *const *word
 	for (int i = 0; words[i]; i++) {
 		if (strcmp(words[i], value->text) == 0)
 			return i;
-		used += (size_t)snprintf(
-		    all + used, sizeof all - used, "%s%s", i ? ", " : "", words[i]);
+		used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", words[i]);
 	}
-	FAULT(
-	    parse, value, "%s: '%s' is not known here; allowed: %s", value->key, value->text, all);
+	FAULT(parse, value, "%s: '%s' is not known here; allowed: %s", value->key, value->text, all);
 	return -1;
 }
 
@@ -119,8 +116,8 @@ path_is_plain(const char *path)
 {
 	size_t length = strlen(path);
 
-	return path[0] == '/' && length > 1 && length < PATH_MAX && path[length - 1] != '/' &&
-	       !strstr(path, "//") && !strstr(path, "/./") && !strstr(path, "/../") &&
+	return path[0] == '/' && length > 1 && length < PATH_MAX && path[length - 1] != '/' && !strstr(path, "//") &&
+	       !strstr(path, "/./") && !strstr(path, "/../") &&
 	       !(length >= 2 && strcmp(path + length - 2, "/.") == 0) &&
 	       !(length >= 3 && strcmp(path + length - 3, "/..") == 0);
 }
@@ -144,8 +141,7 @@ take_path(struct parse *parse, const struct yaml *value, void *into)
 }
 
 static bool
-take_address(struct parse *parse, const struct yaml *value, bool any_port,
-    char text[static CONFIG_ADDRESS_LEN])
+take_address(struct parse *parse, const struct yaml *value, bool any_port, char text[static CONFIG_ADDRESS_LEN])
 {
 	struct error error = {0};
 	union address address;
@@ -156,10 +152,8 @@ take_address(struct parse *parse, const struct yaml *value, bool any_port,
 		FAULT(parse, value, "%s", error.text);
 		return false;
 	}
-	if (!any_port &&
-	    (address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port) == 0) {
-		FAULT(parse, value,
-		    "'%s': port 0 cannot be connected to; name the port on which that host listens",
+	if (!any_port && (address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port) == 0) {
+		FAULT(parse, value, "'%s': port 0 cannot be connected to; name the port on which that host listens",
 		    value->text);
 		return false;
 	}
@@ -174,8 +168,7 @@ take_version(struct parse *parse, const struct yaml *value, void *into)
 {
 	(void)into;
 	if (is_kind(parse, value, YAML_SCALAR) && strcmp(value->text, "1") != 0)
-		FAULT(parse, value, "version: '%s' is not known to this netbusd; allowed: 1",
-		    value->text);
+		FAULT(parse, value, "version: '%s' is not known to this netbusd; allowed: 1", value->text);
 }
 
 static void
@@ -184,8 +177,7 @@ take_host(struct parse *parse, const struct yaml *value, void *into)
 	struct error error = {0};
 
 	(void)into;
-	if (is_kind(parse, value, YAML_SCALAR) &&
-	    name_parse(value->text, "host", &parse->config->host, &error) < 0)
+	if (is_kind(parse, value, YAML_SCALAR) && name_parse(value->text, "host", &parse->config->host, &error) < 0)
 		FAULT(parse, value, "%s", error.text);
 }
 
@@ -198,8 +190,7 @@ take_listen(struct parse *parse, const struct yaml *value, void *into)
 	if (!is_kind(parse, value, YAML_LIST))
 		return;
 	if (value->count > CONFIG_LISTEN_MAX) {
-		FAULT(parse, value, "listen: %zu addresses; at most %d are allowed", value->count,
-		    CONFIG_LISTEN_MAX);
+		FAULT(parse, value, "listen: %zu addresses; at most %d are allowed", value->count, CONFIG_LISTEN_MAX);
 		return;
 	}
 	for (const struct yaml *item = value->first; item; item = item->next)
@@ -221,8 +212,7 @@ take_memory(struct parse *parse, const struct yaml *value, void *into)
 	if (parse_size(value->text, &bytes, &error) < 0)
 		FAULT(parse, value, "memory: %s", error.text);
 	else if (bytes < 4096 || bytes > CONFIG_MEMORY_MAX || bytes % 4096 != 0)
-		FAULT(parse, value,
-		    "memory: '%s' must be a multiple of 4KiB, at least 4KiB and at most 1TiB",
+		FAULT(parse, value, "memory: '%s' must be a multiple of 4KiB, at least 4KiB and at most 1TiB",
 		    value->text);
 	else
 		share->memory_bytes = bytes;
@@ -277,23 +267,18 @@ take_labels(struct parse *parse, const struct yaml *value, void *into)
 	if (!is_kind(parse, value, YAML_MAP))
 		return;
 	if (value->count > CONFIG_LABELS_MAX) {
-		FAULT(parse, value, "labels: %zu labels; at most %d are allowed", value->count,
-		    CONFIG_LABELS_MAX);
+		FAULT(parse, value, "labels: %zu labels; at most %d are allowed", value->count, CONFIG_LABELS_MAX);
 		return;
 	}
 	for (const struct yaml *label = value->first; label; label = label->next) {
 		if (!is_kind(parse, label, YAML_SCALAR))
 			continue;
 		if (!name_is_valid(label->key, strlen(label->key)))
-			FAULT(parse, label,
-			    "labels: '%s' is no label name; allowed: 1-63 of [a-z0-9._-]",
-			    label->key);
+			FAULT(parse, label, "labels: '%s' is no label name; allowed: 1-63 of [a-z0-9._-]", label->key);
 		else if (strlen(label->text) > LABEL_LEN_MAX)
-			FAULT(parse, label, "labels: %s: the value is longer than %d bytes",
-			    label->key, LABEL_LEN_MAX);
+			FAULT(parse, label, "labels: %s: the value is longer than %d bytes", label->key, LABEL_LEN_MAX);
 		else
-			share->labels[share->label_count++] =
-			    (struct policy_label){label->key, label->text};
+			share->labels[share->label_count++] = (struct policy_label){label->key, label->text};
 	}
 }
 
@@ -322,8 +307,7 @@ refuse_second_name(struct parse *parse, const struct yaml *node, const struct co
 
 	for (size_t i = 0; share->path && i < config->share_count; i++)
 		if (config->shares[i].path && strcmp(config->shares[i].path, share->path) == 0)
-			FAULT(parse, node,
-			    "share '%s': %s is exported as '%s' already; one device has one name",
+			FAULT(parse, node, "share '%s': %s is exported as '%s' already; one device has one name",
 			    share->name.text, share->path, config->shares[i].name.text);
 }
 
@@ -332,18 +316,15 @@ take_share(struct parse *parse, const struct yaml *node)
 {
 	struct config_share *share = &parse->config->shares[parse->config->share_count];
 	struct error error = {0};
-	bool has_path = yaml_find(node, "path") != NULL,
-	     has_memory = yaml_find(node, "memory") != NULL;
+	bool has_path = yaml_find(node, "path") != NULL, has_memory = yaml_find(node, "memory") != NULL;
 
 	share->discard = true;
 	snprintf(share->class, sizeof share->class, "disk");
 	if (qualified_parse(node->key, "share", &share->name, &error) < 0)
-		faults_add(parse->faults, yaml_name(parse->file), node->key_line, node->key_column,
-		    "%s", error.text);
+		faults_add(parse->faults, yaml_name(parse->file), node->key_line, node->key_column, "%s", error.text);
 	take_map(parse, node, share_keys, share);
 	if (node->kind == YAML_MAP && has_path == has_memory)
-		FAULT(parse, node,
-		    "share '%s': exactly one of 'path' and 'memory' says what is exported; here %s",
+		FAULT(parse, node, "share '%s': exactly one of 'path' and 'memory' says what is exported; here %s",
 		    node->key, has_path ? "are both" : "is neither");
 	refuse_second_name(parse, node, share);
 	parse->config->share_count++;
@@ -356,8 +337,7 @@ take_shares(struct parse *parse, const struct yaml *value, void *into)
 	if (!is_kind(parse, value, YAML_MAP))
 		return;
 	if (value->count > LIMIT_SHARES) {
-		FAULT(parse, value, "shares: %zu shares; at most %u are allowed", value->count,
-		    LIMIT_SHARES);
+		FAULT(parse, value, "shares: %zu shares; at most %u are allowed", value->count, LIMIT_SHARES);
 		return;
 	}
 	parse->config->shares = room_for(parse, value, sizeof *parse->config->shares);
@@ -385,10 +365,8 @@ take_names(struct parse *parse, const struct yaml *value, struct names names)
 	for (const struct yaml *item = value->first; item; item = item->next) {
 		if (!is_kind(parse, item, YAML_SCALAR))
 			continue;
-		if (item->text[0] == '\0' || strlen(item->text) > NAME_LEN_MAX ||
-		    strpbrk(item->text, " \t\r\n:/,"))
-			FAULT(parse, item, "%s: '%s' is no name of a user or group", value->key,
-			    item->text);
+		if (item->text[0] == '\0' || strlen(item->text) > NAME_LEN_MAX || strpbrk(item->text, " \t\r\n:/,"))
+			FAULT(parse, item, "%s: '%s' is no name of a user or group", value->key, item->text);
 		else if (((*names.list)[*names.count] = copy_text(parse, item->text)) != NULL)
 			++*names.count;
 	}
@@ -410,8 +388,7 @@ take_groups(struct parse *parse, const struct yaml *value, void *into)
 	take_names(parse, value, (struct names){&people->groups, &people->group_count});
 }
 
-static const struct key people_keys[] = {
-    {"users", take_users}, {"groups", take_groups}, {NULL, NULL}};
+static const struct key people_keys[] = {{"users", take_users}, {"groups", take_groups}, {NULL, NULL}};
 
 static void
 take_operators(struct parse *parse, const struct yaml *value, void *into)
@@ -440,14 +417,14 @@ take_tenants(struct parse *parse, const struct yaml *value, void *into)
 		struct config_tenant *tenant = &config->tenants[config->tenant_count++];
 
 		if (name_parse(node->key, "tenant", &tenant->tenant, &error) < 0)
-			faults_add(parse->faults, yaml_name(parse->file), node->key_line,
-			    node->key_column, "%s", error.text);
+			faults_add(
+			    parse->faults, yaml_name(parse->file), node->key_line, node->key_column, "%s", error.text);
 		take_map(parse, node, people_keys, &tenant->people);
 	}
 }
 
-static const struct key admin_keys[] = {{"operators", take_operators}, {"auditors", take_auditors},
-    {"tenants", take_tenants}, {NULL, NULL}};
+static const struct key admin_keys[] = {
+    {"operators", take_operators}, {"auditors", take_auditors}, {"tenants", take_tenants}, {NULL, NULL}};
 
 static void
 take_admins(struct parse *parse, const struct yaml *value, void *into)
@@ -470,8 +447,7 @@ take_attach_group(struct parse *parse, const struct yaml *value, void *into)
 
 	if (!is_kind(parse, value, YAML_SCALAR))
 		return;
-	if (value->text[0] == '\0' || strlen(value->text) > NAME_LEN_MAX ||
-	    strpbrk(value->text, " \t\r\n:/,"))
+	if (value->text[0] == '\0' || strlen(value->text) > NAME_LEN_MAX || strpbrk(value->text, " \t\r\n:/,"))
 		FAULT(parse, value, "group: '%s' is no name of a group", value->text);
 	else
 		config->attach_group = copy_text(parse, value->text);
@@ -497,8 +473,8 @@ TAKE_DIRECTORY(run)
 TAKE_DIRECTORY(pki)
 TAKE_DIRECTORY(policy)
 
-static const struct key path_keys[] = {{"state", take_state}, {"log", take_log}, {"run", take_run},
-    {"pki", take_pki}, {"policy", take_policy}, {NULL, NULL}};
+static const struct key path_keys[] = {{"state", take_state}, {"log", take_log}, {"run", take_run}, {"pki", take_pki},
+    {"policy", take_policy}, {NULL, NULL}};
 
 static void
 take_paths(struct parse *parse, const struct yaml *value, void *into)
@@ -521,8 +497,8 @@ take_peers(struct parse *parse, const struct yaml *value, void *into)
 		struct config_peer *peer = &config->peers[config->peer_count++];
 
 		if (name_parse(node->key, "peer", &peer->host, &error) < 0)
-			faults_add(parse->faults, yaml_name(parse->file), node->key_line,
-			    node->key_column, "%s", error.text);
+			faults_add(
+			    parse->faults, yaml_name(parse->file), node->key_line, node->key_column, "%s", error.text);
 		take_address(parse, node, false, peer->address);
 	}
 }
@@ -581,19 +557,17 @@ demand(struct parse *parse, const char *key, const char *example)
 	const struct yaml *root = yaml_root(parse->file);
 
 	if (root->kind == YAML_MAP && yaml_find(root, key) == NULL)
-		faults_add(parse->faults, yaml_name(parse->file), 0, 0,
-		    "'%s' is missing; write for example '%s: %s'", key, key, example);
+		faults_add(parse->faults, yaml_name(parse->file), 0, 0, "'%s' is missing; write for example '%s: %s'",
+		    key, key, example);
 }
 
 struct config *
-config_parse(
-    const char *name, const char *text, size_t length, const char *root, struct faults *faults)
+config_parse(const char *name, const char *text, size_t length, const char *root, struct faults *faults)
 {
 	size_t before = faults->count, root_length = root ? strlen(root) : 0;
 	struct parse parse = {.faults = faults};
 	struct config *config = calloc(1, sizeof *config);
-	AUTO_FREE
-	char *plain_root = NULL;
+	AUTO_FREE char *plain_root = NULL;
 
 	while (root_length && root[root_length - 1] == '/')
 		root_length--;
@@ -621,8 +595,7 @@ config_parse(
 struct config *
 config_load(const char *path, const char *root, struct faults *faults)
 {
-	AUTO_FREE
-	char *text = NULL;
+	AUTO_FREE char *text = NULL;
 	struct error error = {0};
 	size_t length;
 
@@ -640,8 +613,7 @@ config_default_path(const char *root, char *path, size_t room)
 
 	while (length && root[length - 1] == '/')
 		length--;
-	return path_print(
-	    path, room, "%.*s/etc/netbus/netbusd.yaml", (int)length, root ? root : "");
+	return path_print(path, room, "%.*s/etc/netbus/netbusd.yaml", (int)length, root ? root : "");
 }
 
 static void
@@ -666,10 +638,9 @@ config_free(struct config *config)
 		free_people(&config->tenants[i].people);
 	free_people(&config->operators);
 	free_people(&config->auditors);
-	char *const texts[] = {config->attach_directory, config->attach_group,
-	    config->state_directory, config->log_directory, config->run_directory,
-	    config->pki_directory, config->policy_directory, config->state_db, config->audit_trail,
-	    config->audit_checkpoint, config->admin_socket};
+	char *const texts[] = {config->attach_directory, config->attach_group, config->state_directory,
+	    config->log_directory, config->run_directory, config->pki_directory, config->policy_directory,
+	    config->state_db, config->audit_trail, config->audit_checkpoint, config->admin_socket};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		free(texts[i]);
 	free(config->shares);

@@ -93,8 +93,7 @@ int config_default_path(const char *root, char *path, size_t room);
 /* Reads and checks the file. NULL when anything was added to `faults` (also that it cannot be read). */
 struct config *config_load(const char *path, const char *root, struct faults *faults);
 /* The same from text in memory; `name` is shown in faults. */
-struct config *config_parse(
-    const char *name, const char *text, size_t length, const char *root, struct faults *faults);
+struct config *config_parse(const char *name, const char *text, size_t length, const char *root, struct faults *faults);
 void config_free(struct config *config); /* NULL is fine */
 
 /* Borrowed, or NULL. */

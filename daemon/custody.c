@@ -43,8 +43,7 @@ blank(struct desk *desk)
 }
 
 static int
-custody_identity(
-    void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain, size_t *chain_length)
+custody_identity(void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain, size_t *chain_length)
 {
 	struct desk *desk = context;
 	const struct msg_identity *identity = &desk->answer.body.identity;
@@ -73,8 +72,8 @@ custody_end(void *context)
 }
 
 static int
-custody_sign(void *context, const uint8_t *input, size_t length, uint8_t *signature, size_t room,
-    size_t *signature_length)
+custody_sign(
+    void *context, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *signature_length)
 {
 	struct desk *desk = context;
 	struct msg_sign *sign = &blank(desk)->sign;
@@ -96,8 +95,7 @@ custody_sign(void *context, const uint8_t *input, size_t length, uint8_t *signat
 }
 
 static int
-custody_check_chain(
-    void *context, const uint8_t *chain, size_t length, int *verify_error, struct error *text)
+custody_check_chain(void *context, const uint8_t *chain, size_t length, int *verify_error, struct error *text)
 {
 	struct desk *desk = context;
 	struct msg_check_chain *check = &blank(desk)->check_chain;
@@ -126,10 +124,8 @@ custody_prove(void *context, uint16_t scheme, const uint8_t *signature, size_t s
 	const struct msg_proof *proof = &desk->answer.body.proof;
 	int code;
 
-	if (signature_length > sizeof prove->signature.bytes ||
-	    transcript_length > sizeof prove->transcript.bytes)
-		return error_set(
-		    error, -EMSGSIZE, "the handshake is longer than netbus-keys takes");
+	if (signature_length > sizeof prove->signature.bytes || transcript_length > sizeof prove->transcript.bytes)
+		return error_set(error, -EMSGSIZE, "the handshake is longer than netbus-keys takes");
 	prove->scheme = scheme;
 	memcpy(prove->signature.bytes, signature, signature_length);
 	prove->signature.length = (uint16_t)signature_length;
@@ -156,8 +152,7 @@ custody_open(struct custody *custody, int keys_fd, enum role self)
 	desk = calloc(1, sizeof *desk);
 	if (desk == NULL)
 		return -ENOMEM;
-	desk->keys =
-	    (struct channel){.fd = keys_fd, .self = self, .peer = ROLE_KEYS, .state = CH_NEW};
+	desk->keys = (struct channel){.fd = keys_fd, .self = self, .peer = ROLE_KEYS, .state = CH_NEW};
 	*custody = (struct custody){.context = desk,
 	    .identity = custody_identity,
 	    .sign = custody_sign,

@@ -165,7 +165,9 @@ prepare(struct error *error)
 	if (gate.loop == NULL)
 		return error->code;
 	code = watch_start(gate.loop, &gate.on_monitor, FD_MONITOR, EPOLLIN, on_monitor);
-	return code < 0 ? error_errno(error, code, "cannot watch the channel to the monitor (netbusd starts this program)") : 0;
+	return code < 0
+		   ? error_errno(error, code, "cannot watch the channel to the monitor (netbusd starts this program)")
+		   : 0;
 }
 
 static void
@@ -194,7 +196,8 @@ main(int argc, char **argv)
 
 	log_open("netbus-gate", LOG_INFO_);
 	log_label(argc > 2 ? argv[2] : NULL);
-	if (sandbox_begin(&error) < 0 || prepare(&error) < 0 || sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_ACCEPT | SANDBOX_NET, &error) < 0) {
+	if (sandbox_begin(&error) < 0 || prepare(&error) < 0 ||
+	    sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_ACCEPT | SANDBOX_NET, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_FAILURE;
 	}

@@ -50,7 +50,8 @@ say_closed(struct gate *gate, const char *source, const char *why)
 	gate->closed++;
 	if (gate->said_ns && loop_now(gate->loop) - gate->said_ns < SAY_EVERY_NS)
 		return;
-	log_warning("%u connection%s closed before a word was said, the last from %s: %s", gate->closed, gate->closed == 1 ? "" : "s", source, why);
+	log_warning("%u connection%s closed before a word was said, the last from %s: %s", gate->closed,
+	    gate->closed == 1 ? "" : "s", source, why);
 	gate->said_ns = loop_now(gate->loop);
 	gate->closed = 0;
 }
@@ -130,10 +131,13 @@ may_come(struct gate *gate, const char *source)
 	if (verdict == ADMIT_IN)
 		return true;
 	if (verdict == ADMIT_SHUT_OUT) {
-		say_closed(gate, source, "too many of its connections ended without a proof of who it is; it is shut out for a while");
+		say_closed(gate, source,
+		    "too many of its connections ended without a proof of who it is; it is shut out for a while");
 		return false;
 	}
-	say_closed(gate, source, verdict == ADMIT_FULL ? "too many connections are silent" : "too many connections of this source are silent");
+	say_closed(gate, source,
+	    verdict == ADMIT_FULL ? "too many connections are silent"
+				  : "too many connections of this source are silent");
 	victim = oldest_silent(gate, verdict == ADMIT_FULL ? NULL : source);
 	if (victim == NULL)
 		return false;
@@ -243,7 +247,8 @@ open_listener(const char *text, union address *address, struct error *error)
 		if (errno == EADDRINUSE)
 			return error_set(error, -EADDRINUSE, "cannot listen on %s: another program does already", text);
 		if (errno == EADDRNOTAVAIL)
-			return error_set(error, -EADDRNOTAVAIL, "cannot listen on %s: it is no address of this host", text);
+			return error_set(
+			    error, -EADDRNOTAVAIL, "cannot listen on %s: it is no address of this host", text);
 		return error_errno(error, -errno, "cannot listen on %s", text);
 	}
 	if (getsockname(fd, &address->any, &length) < 0)
@@ -258,8 +263,9 @@ gate_listen(struct gate *gate, const char *text)
 	struct msg_gate_listening told = {0};
 	struct error error = {0};
 	union address address;
-	int fd = gate->listener_count == GATE_LISTENERS_MAX ? error_set(&error, -ENOBUFS, "too many addresses to listen on")
-							     : open_listener(text, &address, &error);
+	int fd = gate->listener_count == GATE_LISTENERS_MAX
+		     ? error_set(&error, -ENOBUFS, "too many addresses to listen on")
+		     : open_listener(text, &address, &error);
 
 	if (fd >= 0) {
 		*listener = (struct listener){.gate = gate, .fd = fd};

@@ -18,7 +18,7 @@
 struct source {
 	char text[ADDRESS_TEXT_LEN]; /* "" for a free place */
 	unsigned silent, unproved;
-	unsigned failures;      /* since window_ns */
+	unsigned failures; /* since window_ns */
 	uint64_t window_ns;
 	uint64_t shut_until_ns; /* 0: it is not shut out */
 	uint64_t shut_ns;       /* how long it was the last time */
@@ -61,7 +61,8 @@ find_place(struct admit *admit)
 
 		if (source->text[0] == '\0')
 			return source;
-		if (source->silent == 0 && source->unproved == 0 && (best == NULL || source->window_ns < best->window_ns))
+		if (source->silent == 0 && source->unproved == 0 &&
+		    (best == NULL || source->window_ns < best->window_ns))
 			best = source;
 	}
 	return best;
@@ -116,7 +117,8 @@ admit_pass(struct admit *admit, const char *text)
 {
 	struct source *source = find(admit, text);
 
-	if (source == NULL || source->silent == 0 || source->unproved >= LIMIT_UNPROVED_SOURCE || admit->unproved >= LIMIT_UNPROVED)
+	if (source == NULL || source->silent == 0 || source->unproved >= LIMIT_UNPROVED_SOURCE ||
+	    admit->unproved >= LIMIT_UNPROVED)
 		return false;
 	source->silent--;
 	admit->silent--;

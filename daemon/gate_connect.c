@@ -31,7 +31,8 @@ explain(int error)
 {
 	switch (error) {
 	case ECONNREFUSED:
-		return "nothing listens there (is netbusd running on that host, and is this the address that it listens on?)";
+		return "nothing listens there (is netbusd running on that host, and is this the address that it "
+		       "listens on?)";
 	case ETIMEDOUT:
 		return "no answer in time (is the host up, and does a firewall let this port through?)";
 	case ENETUNREACH:

@@ -68,14 +68,17 @@ answer_seal(const struct msg_seal *seal)
 {
 	struct msg_sealed sealed = {0};
 	char note[sizeof sealed.note.bytes];
-	int length = keys.files.current ? keystore_seal(keys.files.current, (const char *)seal->note.bytes, seal->note.length, note, sizeof note)
+	int length = keys.files.current ? keystore_seal(keys.files.current, (const char *)seal->note.bytes,
+					      seal->note.length, note, sizeof note)
 					: -ENOKEY;
 
 	if (length > 0) {
 		memcpy(sealed.note.bytes, note, (size_t)length);
 		sealed.note.length = (uint16_t)length;
 	} else if (length != -ENOKEY) {
-		log_error("a text of netbus-broker was not sealed, since it is not a checkpoint under the seal key's name: %s", strerror(-length));
+		log_error("a text of netbus-broker was not sealed, since it is not a checkpoint under the seal key's "
+			  "name: %s",
+		    strerror(-length));
 	}
 	return channel_send(&keys.broker, MSG_SEALED, &sealed, -1);
 }
@@ -167,14 +170,17 @@ prepare(struct error *error)
 	if (code < 0)
 		return code;
 	if (code > 0)
-		log_warning("the system lets this process lock no memory (RLIMIT_MEMLOCK): keys could be written to swap space");
+		log_warning("the system lets this process lock no memory (RLIMIT_MEMLOCK): keys could be written to "
+			    "swap space");
 	keys.loop = loop_new(error);
 	if (keys.loop == NULL)
 		return error->code;
 	keys.monitor = (struct channel){.fd = FD_MONITOR, .self = ROLE_KEYS, .peer = ROLE_MONITOR, .state = CH_NEW};
 	keys.desks = (struct desks){.loop = keys.loop, .files = &keys.files, .tell_proved = tell_proved};
 	code = watch_start(keys.loop, &keys.on_monitor, FD_MONITOR, EPOLLIN, on_monitor);
-	return code < 0 ? error_errno(error, code, "cannot watch the channel to the monitor (netbusd starts this program)") : 0;
+	return code < 0
+		   ? error_errno(error, code, "cannot watch the channel to the monitor (netbusd starts this program)")
+		   : 0;
 }
 
 static void
@@ -196,7 +202,8 @@ main(int argc, char **argv)
 	log_open("netbus-keys", LOG_INFO_);
 	log_label(argc > 2 ? argv[2] : NULL);
 	/* SANDBOX_FILE_IO: key files are read with pread(2). */
-	if (sandbox_begin(&error) < 0 || prepare(&error) < 0 || sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_FILE_IO, &error) < 0) {
+	if (sandbox_begin(&error) < 0 || prepare(&error) < 0 ||
+	    sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_FILE_IO, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_FAILURE;
 	}

@@ -24,8 +24,8 @@
 /* Both NULL at first. A reload that fails leaves `current` as it is. */
 struct key_files {
 	struct keystore *current;
-	struct keystore *next;  /* from the files that came since the last commit */
-	struct error refusal;   /* the first fault among them; code 0 = none */
+	struct keystore *next; /* from the files that came since the last commit */
+	struct error refusal;  /* the first fault among them; code 0 = none */
 };
 
 /* Takes fd. What is wrong is said by key_files_commit(). */

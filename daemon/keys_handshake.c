@@ -109,8 +109,8 @@ answer_sign(struct desk *desk, const union channel_body *body)
 
 	if (proof_check_sign_input(desk->side, sign->input.bytes, sign->input.length) < 0)
 		return refuse(desk, "wants something signed that is not its side of a TLS 1.3 handshake");
-	if (keystore_sign(desk->store, sign->input.bytes, sign->input.length, signature.signature.bytes, sizeof signature.signature.bytes, &used) <
-	    0)
+	if (keystore_sign(desk->store, sign->input.bytes, sign->input.length, signature.signature.bytes,
+		sizeof signature.signature.bytes, &used) < 0)
 		return refuse(desk, "cannot be served: signing failed");
 	signature.signature.length = (uint16_t)used;
 	return answer(desk, MSG_SIGNED, &signature, desk->channel.state == CH_TOLD ? CH_SIGNED : CH_BOTH);
@@ -139,12 +139,13 @@ answer_prove(struct desk *desk, const union channel_body *body)
 	struct msg_proof result = {0};
 	struct proved_peer peer;
 	struct error error = {0};
-	int code = proof_verify(desk->proof, prove->scheme, prove->signature.bytes, prove->signature.length, prove->transcript.bytes,
-	    prove->transcript.length, &peer, &error);
+	int code = proof_verify(desk->proof, prove->scheme, prove->signature.bytes, prove->signature.length,
+	    prove->transcript.bytes, prove->transcript.length, &peer, &error);
 
 	proof_free(TAKE(desk->proof)); /* one try */
 	if (code < 0) {
-		log_warning("%s %u: its peer is not proved: %s", role_name(desk->channel.peer), desk->channel.id, error.text);
+		log_warning(
+		    "%s %u: its peer is not proved: %s", role_name(desk->channel.peer), desk->channel.id, error.text);
 		copy_text(result.text, sizeof result.text, error.text);
 		return answer(desk, MSG_PROOF, &result, CH_NEW);
 	}
@@ -201,7 +202,8 @@ desk_open(struct desks *desks, const struct msg_keys_peer *peer, int fd)
 	int code;
 
 	if (peer->kind == PEER_KEYS || desks->count >= LIMIT_SESSIONS + LIMIT_ATTACHMENTS) {
-		log_error("process %u gets no keys: %s", peer->id, peer->kind == PEER_KEYS ? "it is not one that needs them" : "there are too many");
+		log_error("process %u gets no keys: %s", peer->id,
+		    peer->kind == PEER_KEYS ? "it is not one that needs them" : "there are too many");
 		return;
 	}
 	desk = calloc(1, sizeof *desk);

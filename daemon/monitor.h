@@ -110,12 +110,13 @@ struct monitor {
 
 	struct msg_keys_ready identity; /* as netbus-keys last said */
 	unsigned listens_pending;
-	char listening[1024];          /* for the log: "a, b" */
+	char listening[1024]; /* for the log: "a, b" */
 	struct timer stop_late;
 	bool broker_stopped;
 
 	struct hold *holds;
-	uint64_t lock_base; /* of the lock bytes; another one in each run, so that what an earlier run left behind is seen as such */
+	uint64_t
+	    lock_base; /* of the lock bytes; another one in each run, so that what an earlier run left behind is seen as such */
 	struct fence *fences;
 	struct timer drain;
 	uint64_t drain_pause_ns, drain_since_ns;
@@ -129,7 +130,7 @@ const char *role_program(enum role role); /* "netbus-session" */
 const struct credentials *role_credentials(const struct monitor *monitor, enum role role);
 
 /* ---- monitor_child.c ---- */
-#define CHILD_FDS 3
+#define CHILD_FDS       3
 #define CHILD_ARGUMENTS 4
 struct child_plan {
 	enum role role;
@@ -206,7 +207,8 @@ void memory_forget_unconfigured(struct monitor *monitor);
 /* ---- monitor_hold.c: lanes' locks ---- */
 /* Locks one byte far beyond any device through `device`, and remembers it. The lock lives exactly as long as the open file description: in the
  * session, in the kernel's requests, nowhere else. */
-int hold_begin(struct monitor *monitor, struct child *session, const struct msg_open_for *order, int device, struct error *error);
+int hold_begin(
+    struct monitor *monitor, struct child *session, const struct msg_open_for *order, int device, struct error *error);
 /* -EBUSY when any lane, of whomever, holds the device that `device` is open on. */
 int hold_check_free(int device);
 void hold_session_reaped(struct monitor *monitor, uint32_t session);
@@ -229,7 +231,8 @@ void fences_clear(struct monitor *monitor);
 void attach_start(struct monitor *monitor, const struct msg_attach_start *order);
 void attach_stop(struct monitor *monitor, const struct msg_attach_stop *order);
 void attach_want_lane(struct child *attach, uint8_t lane);
-void attach_connected(struct monitor *monitor, const struct msg_gate_connected *connected, int socket); /* takes socket */
+void attach_connected(
+    struct monitor *monitor, const struct msg_gate_connected *connected, int socket); /* takes socket */
 void attach_connect_failed(struct monitor *monitor, const struct msg_gate_connect_failed *failed);
 void attach_ended(struct child *attach, bool clean, const char *cause);
 

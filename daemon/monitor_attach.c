@@ -25,27 +25,30 @@ find(const struct monitor *monitor, uint32_t attachment)
 	return NULL;
 }
 
-/* "nbd:/run/netbus/nbd/NAME": the directory is ours to name, not the broker's. */
-static int
-socket_path_of(const struct monitor *monitor, const char *frontend, const char **path, struct error *error)
+/* "nbd:/run/netbus/nbd/NAME": the directory is ours to name, not the broker's. NULL with error set. */
+static const char *
+socket_path_of(const struct monitor *monitor, const char *frontend, struct error *error)
 {
-	const char *directory = monitor->config->attach_directory;
+	const char *directory = monitor->config->attach_directory, *path = frontend + 4;
 	size_t length = strlen(directory);
 
 	if (strncmp(frontend, "nbd:", 4) != 0)
-		return error_set(error, -EINVAL, "'%s' is no way to attach that this host knows", frontend);
-	*path = frontend + 4;
-	if (strncmp(*path, directory, length) != 0 || (*path)[length] != '/' || strchr(*path + length + 1, '/'))
-		return error_set(error, -EINVAL, "'%s' is not in %s", *path, directory);
-	if (strlen(*path) >= SOCKET_PATH_LEN)
-		return error_set(error, -ENAMETOOLONG, "'%s': a socket's path has at most %zu bytes", *path, SOCKET_PATH_LEN - 1);
-	return 0;
+		error_set(error, -EINVAL, "'%s' is no way to attach that this host knows", frontend);
+	else if (strncmp(path, directory, length) != 0 || path[length] != '/' || strchr(path + length + 1, '/'))
+		error_set(error, -EINVAL, "'%s' is not in %s", path, directory);
+	else if (strlen(path) >= SOCKET_PATH_LEN)
+		error_set(
+		    error, -ENAMETOOLONG, "'%s': a socket's path has at most %zu bytes", path, SOCKET_PATH_LEN - 1);
+	else
+		return path;
+	return NULL;
 }
 
 static struct child *
 start_process(struct monitor *monitor, int listener, struct introduction *introduction, struct error *error)
 {
-	struct child_plan plan = {.role = ROLE_ATTACH, .fds = {introduction->broker[1], introduction->keys[1], listener}, .fd_count = 3};
+	struct child_plan plan = {
+	    .role = ROLE_ATTACH, .fds = {introduction->broker[1], introduction->keys[1], listener}, .fd_count = 3};
 
 	return child_start(monitor, &plan, error);
 }
@@ -56,16 +59,18 @@ begin(struct monitor *monitor, const struct msg_attach_start *order, struct erro
 	AUTO_CLOSE int listener = -1;
 	struct introduction introduction;
 	struct child *attach;
-	const char *path = NULL;
+	const char *path;
 	int code;
 
 	if (monitor->phase != PHASE_RUNNING)
 		return error_set(error, -ESHUTDOWN, "netbusd is starting or stopping; try again in a moment");
 	if (monitor->attachments >= LIMIT_ATTACHMENTS)
-		return error_set(error, -EAGAIN, "this host has %u attachments already, which is the limit", monitor->attachments);
-	code = socket_path_of(monitor, order->frontend, &path, error);
-	if (code == 0)
-		code = unix_listen(path, SOCK_STREAM, 0660, monitor->config->attach_group, &listener, error);
+		return error_set(
+		    error, -EAGAIN, "this host has %u attachments already, which is the limit", monitor->attachments);
+	path = socket_path_of(monitor, order->frontend, error);
+	if (path == NULL)
+		return error->code;
+	code = unix_listen(path, SOCK_STREAM, 0660, monitor->config->attach_group, &listener, error);
 	if (code < 0)
 		return code;
 	code = introduction_open(&introduction, error);

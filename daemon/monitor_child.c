@@ -58,7 +58,8 @@ lay_out(struct launch *launch, const struct monitor *monitor, const struct child
 {
 	static char id_option[] = "--id";
 	size_t count = 0;
-	int code = path_print(launch->path, sizeof launch->path, "%s/%s", monitor->program_directory, role_program(plan->role));
+	int code = path_print(
+	    launch->path, sizeof launch->path, "%s/%s", monitor->program_directory, role_program(plan->role));
 
 	if (code < 0)
 		return code;
@@ -95,9 +96,8 @@ place_descriptors(const struct launch *launch)
 static bool
 become_user(const struct credentials *user)
 {
-	return !user->drop ||
-	    (setgroups(0, NULL) == 0 && setresgid(user->gid, user->gid, user->gid) == 0 &&
-		setresuid(user->uid, user->uid, user->uid) == 0);
+	return !user->drop || (setgroups(0, NULL) == 0 && setresgid(user->gid, user->gid, user->gid) == 0 &&
+				  setresuid(user->uid, user->uid, user->uid) == 0);
 }
 
 static void
@@ -200,7 +200,9 @@ describe_end(const struct child *child, const siginfo_t *info, char *text, size_
 	else if (exited)
 		snprintf(text, room, "exit code %d", info->si_status);
 	else if (info->si_status == SIGSYS)
-		snprintf(text, room, "killed by its sandbox for a forbidden system call (dmesg or the audit log has its number: type=1326)");
+		snprintf(text, room,
+		    "killed by its sandbox for a forbidden system call (dmesg or the audit log has its number: "
+		    "type=1326)");
 	else
 		snprintf(text, room, "killed by signal %d (%s)", info->si_status, strsignal(info->si_status));
 }
@@ -256,7 +258,8 @@ child_new(struct monitor *monitor, enum role role, int channel)
 	child->id = fresh_id(monitor);
 	child->pidfd = -1;
 	child->pending_end = &child->pending;
-	child->channel = (struct channel){.fd = channel, .self = ROLE_MONITOR, .peer = role, .state = CH_NEW, .id = child->id};
+	child->channel =
+	    (struct channel){.fd = channel, .self = ROLE_MONITOR, .peer = role, .state = CH_NEW, .id = child->id};
 	child->next = monitor->children;
 	if (child->next)
 		child->next->prev = child;
@@ -312,8 +315,8 @@ children_clear(struct monitor *monitor)
 		if (poll(&end, 1, PATIENCE_MS) > 0)
 			waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG);
 		else
-			log_error("%s[%u] (process %d) does not end; its device is in use until it does", role_program(child->role),
-			    child->id, child->pid);
+			log_error("%s[%u] (process %d) does not end; its device is in use until it does",
+			    role_program(child->role), child->id, child->pid);
 		if (child->socket_path[0])
 			unlink(child->socket_path);
 		child_free(child);

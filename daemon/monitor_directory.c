@@ -25,7 +25,8 @@ prepare(const char *path, mode_t mode, const struct credentials *owner, struct e
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return error_errno(error, -errno, "cannot open the directory %s", path);
-	if (owner && owner->drop && (status.st_uid != owner->uid || status.st_gid != owner->gid) && fchown(fd, owner->uid, owner->gid) < 0)
+	if (owner && owner->drop && (status.st_uid != owner->uid || status.st_gid != owner->gid) &&
+	    fchown(fd, owner->uid, owner->gid) < 0)
 		return error_errno(error, -errno, "cannot give %s to the user of netbus-broker", path);
 	return 0;
 }
@@ -43,8 +44,9 @@ lock_state(struct monitor *monitor, struct error *error)
 		return error_errno(error, -errno, "cannot open %s", path);
 	if (flock(monitor->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
-	return errno == EWOULDBLOCK ? error_set(error, -EBUSY, "another netbusd runs with these directories (it holds %s)", path)
-				    : error_errno(error, -errno, "cannot lock %s", path);
+	return errno == EWOULDBLOCK
+		   ? error_set(error, -EBUSY, "another netbusd runs with these directories (it holds %s)", path)
+		   : error_errno(error, -errno, "cannot lock %s", path);
 }
 
 int

@@ -51,8 +51,8 @@ each_session(struct fence *fence, void (*act)(struct child *session, void *conte
 {
 	for (struct hold *hold = fence->monitor->holds; hold; hold = hold->next) {
 		struct child *session = hold->session && memcmp(hold->lease, fence->lease, LEASE_ID_LEN) == 0
-		    ? child_find(fence->monitor, ROLE_SESSION, hold->session)
-		    : NULL;
+					    ? child_find(fence->monitor, ROLE_SESSION, hold->session)
+					    : NULL;
 
 		if (session)
 			act(session, context);
@@ -101,8 +101,8 @@ say_when_slow(struct monitor *monitor)
 	if (hold == NULL || monitor->drain_said || loop_now(monitor->loop) - monitor->drain_since_ns < PATIENCE_NS)
 		return;
 	monitor->drain_said = true;
-	log_warning("share %s: its session ended or should have, and the device is still in use %s; waiting", hold->share.text,
-	    hold->session ? "by its session" : "by requests in the kernel: look at the device");
+	log_warning("share %s: its session ended or should have, and the device is still in use %s; waiting",
+	    hold->share.text, hold->session ? "by its session" : "by requests in the kernel: look at the device");
 }
 
 void

@@ -24,7 +24,10 @@
 static struct flock
 lock_of(uint64_t start, uint64_t length, bool writable)
 {
-	return (struct flock){.l_type = writable ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = (off_t)start, .l_len = (off_t)length};
+	return (struct flock){.l_type = writable ? F_WRLCK : F_RDLCK,
+	    .l_whence = SEEK_SET,
+	    .l_start = (off_t)start,
+	    .l_len = (off_t)length};
 }
 
 /* Whether another open file description has a lock there. Unsure counts as yes. */
@@ -68,7 +71,8 @@ open_probe(int device)
 }
 
 int
-hold_begin(struct monitor *monitor, struct child *session, const struct msg_open_for *order, int device, struct error *error)
+hold_begin(
+    struct monitor *monitor, struct child *session, const struct msg_open_for *order, int device, struct error *error)
 {
 	AUTO_FREE struct hold *hold = calloc(1, sizeof *hold);
 	struct flock lock;

@@ -72,7 +72,8 @@ memory_open(struct monitor *monitor, const struct config_share *share, bool writ
 	/* Opened again, not duplicated: a lane's lock belongs to an open file description of its own. */
 	snprintf(path, sizeof path, "/proc/self/fd/%d", memory->fd);
 	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	return fd < 0 ? error_errno(error, -errno, "memory share %s: cannot open it through /proc", share->name.text) : fd;
+	return fd < 0 ? error_errno(error, -errno, "memory share %s: cannot open it through /proc", share->name.text)
+		      : fd;
 }
 
 static bool

@@ -28,14 +28,17 @@ open_path(const struct config_share *share, bool writable, bool exclusive, struc
 	if (stat(share->path, &status) < 0)
 		return error_errno(error, -errno, "share %s: cannot open %s", share->name.text, share->path);
 	if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
-		return error_set(error, -EINVAL, "share %s: %s is neither a regular file nor a block device", share->name.text, share->path);
+		return error_set(error, -EINVAL, "share %s: %s is neither a regular file nor a block device",
+		    share->name.text, share->path);
 	fd = open(share->path, flags | (S_ISBLK(status.st_mode) && exclusive ? O_EXCL : 0));
 	if (fd < 0 && errno == EBUSY)
-		return error_set(error, -EBUSY, "share %s: %s is mounted or otherwise in use on this host", share->name.text, share->path);
+		return error_set(error, -EBUSY, "share %s: %s is mounted or otherwise in use on this host",
+		    share->name.text, share->path);
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return error_errno(error, -errno, "share %s: cannot open %s", share->name.text, share->path);
 	if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
-		return error_set(error, -EINVAL, "share %s: %s was replaced while it was opened", share->name.text, share->path);
+		return error_set(
+		    error, -EINVAL, "share %s: %s was replaced while it was opened", share->name.text, share->path);
 	fd_set_nonblocking(fd, false);
 	return take_fd(&fd);
 }
@@ -50,7 +53,8 @@ open_device(struct monitor *monitor, const struct msg_open_for *order, struct er
 		return error_set(error, -ENOENT, "share %s is not in the configuration of this host", order->share);
 	if (order->writable && share->read_only)
 		return error_set(error, -EROFS, "share %s is configured read-only", order->share);
-	return share->path ? open_path(share, order->writable, claims, error) : memory_open(monitor, share, order->writable, error);
+	return share->path ? open_path(share, order->writable, claims, error)
+			   : memory_open(monitor, share, order->writable, error);
 }
 
 /* A page of shared memory that cannot be made smaller under the broker's feet. */
@@ -59,7 +63,8 @@ make_lane_page(struct error *error)
 {
 	AUTO_CLOSE int fd = memfd_create("netbus-lane-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd < 0 || ftruncate(fd, LANE_PAGE_LEN) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+	if (fd < 0 || ftruncate(fd, LANE_PAGE_LEN) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return error_errno(error, -errno, "cannot make a lane's shared page");
 	return take_fd(&fd);
 }
@@ -75,7 +80,8 @@ hand_over(struct monitor *monitor, struct child *session, const struct msg_open_
 	if (device < 0)
 		return device;
 	if (order->exclusive && order->lane == 0 && hold_check_free(device) < 0)
-		return error_set(error, -EBUSY, "share %s: the device is still held, by requests of an earlier lease or by another netbusd",
+		return error_set(error, -EBUSY,
+		    "share %s: the device is still held, by requests of an earlier lease or by another netbusd",
 		    order->share);
 	page = make_lane_page(error);
 	if (page < 0)

@@ -71,7 +71,8 @@ find_directory(struct monitor *monitor, struct error *error)
 	    is_complete(monitor->program_directory))
 		return 0;
 	return error_set(error, -ENOENT,
-	    "netbus-gate, netbus-session, netbus-attach, netbus-broker and netbus-keys are not all in %s or %s/../libexec/netbus; "
+	    "netbus-gate, netbus-session, netbus-attach, netbus-broker and netbus-keys are not all in %s or "
+	    "%s/../libexec/netbus; "
 	    "install Netbus completely",
 	    self, self);
 }
@@ -80,11 +81,13 @@ static void
 say_who_we_are(const char *missing)
 {
 	if (geteuid() != 0)
-		log_notice("not started as root: every process runs as user %u, so the kernel does not keep one that is broken from "
+		log_notice("not started as root: every process runs as user %u, so the kernel does not keep one that "
+			   "is broken from "
 			   "reaching the files of the others",
 		    geteuid());
 	else if (missing[0])
-		log_warning("no such users:%s; these programs run as root, and only their sandboxes hold them (etc/netbus.sysusers has the users)",
+		log_warning("no such users:%s; these programs run as root, and only their sandboxes hold them "
+			    "(etc/netbus.sysusers has the users)",
 		    missing);
 }
 

@@ -33,9 +33,12 @@ changed_beyond_reload(const struct config *old, const struct config *new)
 		return "host";
 	if (!same_listen(old, new))
 		return "listen";
-	if (strcmp(old->state_directory, new->state_directory) != 0 || strcmp(old->log_directory, new->log_directory) != 0 ||
-	    strcmp(old->run_directory, new->run_directory) != 0 || strcmp(old->pki_directory, new->pki_directory) != 0 ||
-	    strcmp(old->policy_directory, new->policy_directory) != 0 || strcmp(old->attach_directory, new->attach_directory) != 0)
+	if (strcmp(old->state_directory, new->state_directory) != 0 ||
+	    strcmp(old->log_directory, new->log_directory) != 0 ||
+	    strcmp(old->run_directory, new->run_directory) != 0 ||
+	    strcmp(old->pki_directory, new->pki_directory) != 0 ||
+	    strcmp(old->policy_directory, new->policy_directory) != 0 ||
+	    strcmp(old->attach_directory, new->attach_directory) != 0)
 		return "a directory";
 	return NULL;
 }

@@ -41,8 +41,8 @@ introduction_close(struct introduction *introduction)
 
 /* The broker first: what netbus-keys proves of a process is said of one that the broker knows. */
 void
-introduction_send(
-    const struct introduction *introduction, struct child *child, enum peer_kind kind, const char *source, const char *expect_host)
+introduction_send(const struct introduction *introduction, struct child *child, enum peer_kind kind, const char *source,
+    const char *expect_host)
 {
 	struct msg_peer_new to_broker = {.id = child->id, .kind = (uint8_t)kind, .attachment = child->attachment};
 	struct msg_keys_peer to_keys = {.id = child->id, .kind = (uint8_t)kind};
@@ -72,14 +72,17 @@ begin(struct monitor *monitor, const char *source, int socket, struct error *err
 	if (monitor->phase != PHASE_RUNNING)
 		return error_set(error, -ESHUTDOWN, "netbusd is stopping");
 	if (monitor->sessions >= LIMIT_SESSIONS)
-		return error_set(error, -EAGAIN, "there are %u connections already, which is the limit", monitor->sessions);
+		return error_set(
+		    error, -EAGAIN, "there are %u connections already, which is the limit", monitor->sessions);
 	if (child_is_behind(monitor->broker) || child_is_behind(monitor->keys))
 		return error_set(error, -EAGAIN, "netbus-broker or netbus-keys does not keep up");
 	code = introduction_open(&introduction, error);
 	if (code < 0)
 		return code;
 	session = child_start(monitor,
-	    &(struct child_plan){.role = ROLE_SESSION, .fds = {introduction.broker[1], introduction.keys[1], socket}, .fd_count = 3}, error);
+	    &(struct child_plan){
+		.role = ROLE_SESSION, .fds = {introduction.broker[1], introduction.keys[1], socket}, .fd_count = 3},
+	    error);
 	if (session) {
 		snprintf(session->source, sizeof session->source, "%s", source);
 		monitor->sessions++;

@@ -45,7 +45,8 @@ give_to(const char *path, mode_t mode, const char *group, struct error *error)
 		errno = 0;
 		entry = getgrnam(group);
 		if (entry == NULL)
-			return error_set(error, errno ? -errno : -ENOENT, "%s should belong to group '%s', which does not exist", path, group);
+			return error_set(error, errno ? -errno : -ENOENT,
+			    "%s should belong to group '%s', which does not exist", path, group);
 	}
 	if (entry && lchown(path, (uid_t)-1, entry->gr_gid) < 0)
 		return error_errno(error, -errno, "cannot give %s to group %s", path, group);
@@ -63,7 +64,8 @@ unix_listen(const char *path, int type, mode_t mode, const char *group, int *fd,
 	int code;
 
 	if (strlen(path) >= sizeof address.sun_path)
-		return error_set(error, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes", path, sizeof address.sun_path - 1);
+		return error_set(error, -ENAMETOOLONG, "%s: a socket's path has at most %zu bytes", path,
+		    sizeof address.sun_path - 1);
 	memcpy(address.sun_path, path, strlen(path) + 1);
 	code = clear_place(path, type, &address, error);
 	if (code < 0)

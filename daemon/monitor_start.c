@@ -7,8 +7,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -35,7 +35,9 @@ open_key_file(const struct monitor *monitor, const char *name, bool is_secret, i
 	if (!S_ISREG(status.st_mode))
 		return error_set(error, -EINVAL, "%s is no regular file", path);
 	if (is_secret && (status.st_mode & 077))
-		return error_set(error, -EPERM, "%s can be read by others than its owner; do: chmod 600 %s, and consider the key known", path, path);
+		return error_set(error, -EPERM,
+		    "%s can be read by others than its owner; do: chmod 600 %s, and consider the key known", path,
+		    path);
 	*fd = take_fd(&file);
 	return 0;
 }
@@ -92,7 +94,8 @@ introduce_keys_and_broker(struct monitor *monitor, struct error *error)
 
 	if (code < 0)
 		return error_errno(error, code, "cannot make a channel");
-	child_tell(monitor->broker, MSG_PEER_NEW, &(struct msg_peer_new){.id = monitor->keys->id, .kind = PEER_KEYS}, ends[0]);
+	child_tell(
+	    monitor->broker, MSG_PEER_NEW, &(struct msg_peer_new){.id = monitor->keys->id, .kind = PEER_KEYS}, ends[0]);
 	child_tell(monitor->keys, MSG_KEYS_BROKER, &(struct msg_keys_broker){0}, ends[1]);
 	close(ends[0]);
 	close(ends[1]);
@@ -116,7 +119,8 @@ open_admin_socket(struct monitor *monitor, struct error *error)
 static int
 start_broker(struct monitor *monitor, struct error *error)
 {
-	struct child_plan plan = {.role = ROLE_BROKER, .arguments = {"--config", monitor->config_path, "--root", monitor->root}};
+	struct child_plan plan = {
+	    .role = ROLE_BROKER, .arguments = {"--config", monitor->config_path, "--root", monitor->root}};
 	int code;
 
 	monitor->phase = PHASE_BROKER;
@@ -156,7 +160,8 @@ static void
 be_ready(struct monitor *monitor)
 {
 	monitor->phase = PHASE_RUNNING;
-	log_info("ready, listening on %s", monitor->listening[0] ? monitor->listening : "nothing: this host only attaches");
+	log_info(
+	    "ready, listening on %s", monitor->listening[0] ? monitor->listening : "nothing: this host only attaches");
 	supervisor_notify("READY=1");
 }
 
@@ -197,7 +202,8 @@ start_on_listening(struct monitor *monitor, const struct msg_gate_listening *lis
 		monitor_fail(monitor, "%s", listening->text);
 		return;
 	}
-	snprintf(monitor->listening + used, sizeof monitor->listening - used, "%s%s", used ? ", " : "", listening->address);
+	snprintf(
+	    monitor->listening + used, sizeof monitor->listening - used, "%s%s", used ? ", " : "", listening->address);
 	snprintf(told.address, sizeof told.address, "%s", listening->address);
 	child_tell(monitor->broker, MSG_LISTENING, &told, -1);
 	if (--monitor->listens_pending == 0)

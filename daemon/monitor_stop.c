@@ -41,7 +41,9 @@ essential_ended(struct child *child, const char *cause)
 {
 	struct monitor *monitor = child->monitor;
 
-	*(child->role == ROLE_KEYS ? &monitor->keys : child->role == ROLE_GATE ? &monitor->gate : &monitor->broker) = NULL;
+	*(child->role == ROLE_KEYS     ? &monitor->keys
+	    : child->role == ROLE_GATE ? &monitor->gate
+				       : &monitor->broker) = NULL;
 	if (child->role == ROLE_GATE && monitor->phase == PHASE_STOPPING) /* by us */
 		return;
 	monitor_fail(monitor, "%s ended: %s", role_program(child->role), cause);
@@ -50,8 +52,8 @@ essential_ended(struct child *child, const char *cause)
 static void
 on_stop_late(struct timer *timer)
 {
-	monitor_fail(CONTAINER_OF(timer, struct monitor, stop_late), "not everything could be ended in order within %llu s",
-	    (unsigned long long)(STOP_NS / NS_PER_SEC));
+	monitor_fail(CONTAINER_OF(timer, struct monitor, stop_late),
+	    "not everything could be ended in order within %llu s", (unsigned long long)(STOP_NS / NS_PER_SEC));
 }
 
 void

@@ -59,7 +59,7 @@ take_arguments(int argc, char **argv, struct paths *paths)
 {
 	const char *config = NULL, *root = NULL;
 
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc; i += 2) {
 		if (strcmp(argv[i], "--help") == 0) {
 			printf("%s\n%s", usage, summary);
 			return 0;
@@ -73,11 +73,11 @@ take_arguments(int argc, char **argv, struct paths *paths)
 		if (i + 1 == argc || argv[i + 1][0] == '\0')
 			return refuse_arguments("a value is missing after ", argv[i]);
 		*(strcmp(argv[i], "--config") == 0 ? &config : &root) = argv[i + 1];
-		i++;
 	}
 	if (absolute(root ? root : "/", paths->root, sizeof paths->root) < 0)
 		return refuse_arguments("no usable directory: ", root);
-	if (config ? absolute(config, paths->config, sizeof paths->config) : config_default_path(paths->root, paths->config, sizeof paths->config))
+	if (config ? absolute(config, paths->config, sizeof paths->config)
+		   : config_default_path(paths->root, paths->config, sizeof paths->config))
 		return refuse_arguments("no usable path: ", config ? config : root);
 	return -1;
 }

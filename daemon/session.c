@@ -45,9 +45,9 @@ static struct session {
 	struct timer deadline;
 	struct custody custody;
 	struct file_engine *engine;
-	struct tls *tls;           /* until the handshake is done */
-	struct peer *peer;         /* from then on */
-	struct backend *backend;   /* once the device is here */
+	struct tls *tls;         /* until the handshake is done */
+	struct peer *peer;       /* from then on */
+	struct backend *backend; /* once the device is here */
 	struct lane_page *page;
 	struct msg_device device;
 	int device_fd;
@@ -155,9 +155,9 @@ serve_when_complete(void)
 	attached.logical_block = geometry->logical_block;
 	attached.physical_block = geometry->physical_block;
 	attached.flags = DEVICE_FLUSH | DEVICE_FUA | (geometry->read_only ? DEVICE_READ_ONLY : 0) |
-	    (geometry->can_discard ? DEVICE_DISCARD : 0) |
-	    (geometry->can_write_zeroes ? DEVICE_WRITE_ZEROES : 0) |
-	    (geometry->rotational ? DEVICE_ROTATIONAL : 0);
+			 (geometry->can_discard ? DEVICE_DISCARD : 0) |
+			 (geometry->can_write_zeroes ? DEVICE_WRITE_ZEROES : 0) |
+			 (geometry->rotational ? DEVICE_ROTATIONAL : 0);
 	attached.payload_most = geometry->most_payload;
 	attached.range_most = geometry->most_range;
 	attached.credits = LIMIT_CREDITS;
@@ -284,8 +284,8 @@ begin_protocol(void)
 	log_debug("peer proved: %s, %s", label, tls_cipher(session.tls));
 	watch_stop(&session.on_socket);
 	timer_stop(&session.deadline);
-	session.peer = peer_new(session.loop, tls_stream(TAKE(session.tls), STREAM_QUEUE_LIMIT), "netbus " NETBUS_VERSION,
-	    &peer_events, &session, &error);
+	session.peer = peer_new(session.loop, tls_stream(TAKE(session.tls), STREAM_QUEUE_LIMIT),
+	    "netbus " NETBUS_VERSION, &peer_events, &session, &error);
 	if (session.peer == NULL) {
 		log_error("%s", error.text);
 		finish(EXIT_FAILED);
@@ -321,7 +321,8 @@ prepare(struct error *error)
 	session.loop = loop_new(error);
 	if (session.loop == NULL)
 		return error->code;
-	session.monitor = (struct channel){.fd = FD_MONITOR, .self = ROLE_SESSION, .peer = ROLE_MONITOR, .state = CH_NEW};
+	session.monitor =
+	    (struct channel){.fd = FD_MONITOR, .self = ROLE_SESSION, .peer = ROLE_MONITOR, .state = CH_NEW};
 	session.broker = (struct channel){.fd = FD_BROKER, .self = ROLE_SESSION, .peer = ROLE_BROKER, .state = CH_NEW};
 	session.engine = file_engine_new(session.loop, true, &why, error);
 	if (session.engine == NULL)

@@ -11,7 +11,8 @@
 #include "base/auto.h"
 #include "db/statement.h"
 
-#define KEEP_ENDED_US (INT64_C(30) * 24 * 3600 * 1000000) /* ended leases and attachments; the trail keeps them for good */
+#define KEEP_ENDED_US \
+	(INT64_C(30) * 24 * 3600 * 1000000) /* ended leases and attachments; the trail keeps them for good */
 
 static const char *const statement_sql[] = {
 #define STATEMENT(symbol, sql) sql,
@@ -47,7 +48,9 @@ user_version(struct db *db, int *version, struct error *error)
 		code = code == SQLITE_OK ? SQLITE_ERROR : code;
 	sqlite3_finalize(statement);
 	return code == SQLITE_OK ? 0
-				 : error_set(error, -EBADMSG, "the state database %s cannot be read (%s); restore it, or move it and the audit trail away to begin anew",
+				 : error_set(error, -EBADMSG,
+				       "the state database %s cannot be read (%s); restore it, or move it and the "
+				       "audit trail away to begin anew",
 				       db->path, sqlite3_errmsg(db->sqlite));
 }
 
@@ -59,12 +62,15 @@ migrate(struct db *db, struct error *error)
 	if (code < 0)
 		return code;
 	if (version > db_migration_count)
-		return error_set(error, -EPROTO, "the state database %s is of a later Netbus (schema %d, this one knows %d); install that version", db->path,
-		    version, db_migration_count);
+		return error_set(error, -EPROTO,
+		    "the state database %s is of a later Netbus (schema %d, this one knows %d); install that version",
+		    db->path, version, db_migration_count);
 	for (; version < db_migration_count && code == 0; version++) {
-		char *sql = sqlite3_mprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", db_migrations[version], version + 1);
+		char *sql = sqlite3_mprintf(
+		    "BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT;", db_migrations[version], version + 1);
 
-		code = sql ? run_sql(db, sql, "the schema cannot be brought up to date", error) : error_errno(error, -ENOMEM, "%s", db->path);
+		code = sql ? run_sql(db, sql, "the schema cannot be brought up to date", error)
+			   : error_errno(error, -ENOMEM, "%s", db->path);
 		sqlite3_free(sql);
 	}
 	return code;
@@ -74,20 +80,24 @@ static int
 prepare(struct db *db, struct error *error)
 {
 	for (int i = 0; i < ST_COUNT; i++)
-		if (sqlite3_prepare_v3(db->sqlite, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &db->statements[i], NULL) != SQLITE_OK)
-			return error_set(error, -EIO, "the state database %s: %s", db->path, sqlite3_errmsg(db->sqlite));
+		if (sqlite3_prepare_v3(db->sqlite, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &db->statements[i],
+			NULL) != SQLITE_OK)
+			return error_set(
+			    error, -EIO, "the state database %s: %s", db->path, sqlite3_errmsg(db->sqlite));
 	return 0;
 }
 
 static int
 open_sqlite(struct db *db, struct error *error)
 {
-	static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+	static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous "
+				       "= FULL; PRAGMA foreign_keys = ON;"
 				       "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;";
 	int code;
 
-	if (sqlite3_open_v2(db->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) !=
-	    SQLITE_OK)
+	if (sqlite3_open_v2(db->path, &db->sqlite,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+		NULL) != SQLITE_OK)
 		return error_set(error, -EIO, "the state database %s cannot be opened: %s", db->path,
 		    db->sqlite ? sqlite3_errmsg(db->sqlite) : "out of memory");
 	code = run_sql(db, settings, "it cannot be set up", error);
@@ -103,7 +113,9 @@ read_head(struct db *db, struct trail_head *head, struct error *error)
 	int code = statement_step(db, row, error);
 
 	if (code <= 0)
-		return code < 0 ? code : error_set(error, -EBADMSG, "the state database %s has no head of the audit trail; restore it", db->path);
+		return code < 0 ? code
+				: error_set(error, -EBADMSG,
+				      "the state database %s has no head of the audit trail; restore it", db->path);
 	*head = (struct trail_head){
 	    .lines = (uint64_t)sqlite3_column_int64(row, 0),
 	    .bytes = (uint64_t)sqlite3_column_int64(row, 1),
@@ -209,8 +221,8 @@ write_head(struct db *db, struct error *error)
 	const struct trail_head *head = trail_head(db->trail);
 	struct blob chain = {head->chain, sizeof head->chain}, edge = {head->tree.edge, sizeof head->tree.edge};
 
-	return statement_run(
-	    db, statement_bind(db, ST_HEAD_SET, "iibb", (int64_t)head->lines, (int64_t)head->bytes, chain, edge), error);
+	return statement_run(db,
+	    statement_bind(db, ST_HEAD_SET, "iibb", (int64_t)head->lines, (int64_t)head->bytes, chain, edge), error);
 }
 
 int

@@ -31,8 +31,8 @@
 struct db;
 
 struct db_paths {
-	const char *state; /* state.db */
-	const char *trail; /* audit.jsonl */
+	const char *state;      /* state.db */
+	const char *trail;      /* audit.jsonl */
 	const char *checkpoint; /* audit.checkpoint */
 };
 
@@ -60,10 +60,10 @@ void db_head(const struct db *db, struct db_head *head);
 /* ---- shares: what netbusd.yaml exports; kept so that epochs survive a share's absence ---- */
 struct db_share {
 	struct qualified name;
-	char class[16];        /* "disk" */
-	uint8_t share_mode;    /* enum share_mode of authz/authz.h */
+	char class[16];                      /* "disk" */
+	uint8_t share_mode;                  /* enum share_mode of authz/authz.h */
 	bool read_only, enabled, configured; /* configured: in the present netbusd.yaml */
-	uint64_t epoch;        /* of the latest lease; 0 = none yet */
+	uint64_t epoch;                      /* of the latest lease; 0 = none yet */
 };
 /* Makes the table's `configured` set equal to the list. `enabled` is kept for known shares. */
 int db_shares_sync(struct db *db, const struct db_share *shares, size_t count, struct error *error);
@@ -73,10 +73,10 @@ int db_shares_each(struct db *db, void (*each)(const struct db_share *, void *),
 
 /* ---- grants ---- */
 struct db_grant {
-	uint64_t id;              /* never reused */
+	uint64_t id; /* never reused */
 	struct qualified vm, share;
-	char host[64];            /* "" = any */
-	uint8_t mode;             /* 0 ro, 1 rw */
+	char host[64];                  /* "" = any */
+	uint8_t mode;                   /* 0 ro, 1 rw */
 	int64_t created_us, expires_us; /* expires 0 = never */
 	char maker[64], reason[256];
 };
@@ -86,7 +86,8 @@ int db_grant_remove(struct db *db, uint64_t id, struct error *error);
 /* Whether a grant covers it now (an rw grant covers ro). */
 bool db_grant_covers(struct db *db, const char *vm, const char *share, const char *host, uint8_t mode, int64_t now_us);
 /* When the last of the grants that cover it now expires: microseconds, 0 = never; -ENOENT when none covers it. */
-int db_grant_until(struct db *db, const char *vm, const char *share, const char *host, uint8_t mode, int64_t now_us, int64_t *until_us);
+int db_grant_until(struct db *db, const char *vm, const char *share, const char *host, uint8_t mode, int64_t now_us,
+    int64_t *until_us);
 /* Filters are NULL for any. Expired ones are included; the caller looks at expires_us. */
 int db_grants_each(struct db *db, const char *vm, const char *share, const char *host,
     void (*each)(const struct db_grant *, void *), void *context);
@@ -96,7 +97,8 @@ struct db_policy_file {
 	const char *name, *text;
 	size_t length;
 };
-int db_policy_put(struct db *db, uint64_t generation, int64_t now_us, const struct db_policy_file *files, size_t count, struct error *error);
+int db_policy_put(struct db *db, uint64_t generation, int64_t now_us, const struct db_policy_file *files, size_t count,
+    struct error *error);
 int db_policy_each(struct db *db, void (*each)(const struct db_policy_file *, void *), void *context);
 /* Of the last generation; 0 = there was none yet. */
 int db_policy_generation(struct db *db, uint64_t *generation, int64_t *loaded_us);
@@ -114,21 +116,23 @@ struct db_lease {
 	bool live;
 	int64_t ended_us;
 	uint16_t end_reason;
-	uint64_t generation;   /* of the policy that allowed it */
+	uint64_t generation; /* of the policy that allowed it */
 	char rule[64];
-	uint8_t lanes;         /* most lanes */
+	uint8_t lanes; /* most lanes */
 };
 /* Draws nothing: the caller made the id. Sets lease->epoch to the share's next epoch and stores it with the share. -EBUSY when the schema's
  * constraints forbid it. */
 int db_lease_add(struct db *db, struct db_lease *lease, struct error *error);
-int db_lease_end(struct db *db, const uint8_t id[static LEASE_ID_LEN], int64_t now_us, uint16_t reason, struct error *error);
+int db_lease_end(
+    struct db *db, const uint8_t id[static LEASE_ID_LEN], int64_t now_us, uint16_t reason, struct error *error);
 int db_lease_get(struct db *db, const uint8_t id[static LEASE_ID_LEN], struct db_lease *lease); /* 0, -ENOENT */
 /* Live ones only unless `ended` (then ended too, newest first, at most 1000). Filters NULL = any. `tenant` is of the share. */
 struct db_lease_filter {
 	const char *vm, *share, *host, *tenant;
 	bool ended;
 };
-int db_leases_each(struct db *db, const struct db_lease_filter *filter, void (*each)(const struct db_lease *, void *), void *context);
+int db_leases_each(
+    struct db *db, const struct db_lease_filter *filter, void (*each)(const struct db_lease *, void *), void *context);
 struct db_lease_count {
 	uint32_t readers, writers; /* live leases of the share */
 	uint32_t of_host;          /* live leases of the host */
@@ -154,7 +158,7 @@ struct db_attachment {
 	char exporter[64];
 	char frontend[256]; /* "nbd:/run/netbus/nbd/acme-web-1.sock" */
 	uint8_t mode;
-	char state[16];     /* "starting", "up", "ended" */
+	char state[16]; /* "starting", "up", "ended" */
 	uint8_t lease[LEASE_ID_LEN];
 	uint64_t epoch, size;
 	int64_t started_us, ended_us;

@@ -21,8 +21,10 @@ read_host(sqlite3_stmt *row, struct db_host *host)
 int
 db_host_put(struct db *db, const struct db_host *host, struct error *error)
 {
-	return statement_run(
-	    db, statement_bind(db, ST_HOST_PUT, "ttit", host->name.text, host->address, (int64_t)host->denied, host->reason), error);
+	return statement_run(db,
+	    statement_bind(
+		db, ST_HOST_PUT, "ttit", host->name.text, host->address, (int64_t)host->denied, host->reason),
+	    error);
 }
 
 int
@@ -76,10 +78,11 @@ read_attachment(sqlite3_stmt *row, struct db_attachment *attachment)
 int
 db_attachment_add(struct db *db, struct db_attachment *attachment, struct error *error)
 {
-	sqlite3_stmt *row = statement_bind(db, ST_ATTACHMENT_ADD, "tttttitbiiiit", attachment->vm.text, attachment->vm_uuid, attachment->share.text,
-	    attachment->exporter, attachment->frontend, (int64_t)attachment->mode, attachment->state,
-	    (struct blob){attachment->lease, sizeof attachment->lease}, (int64_t)attachment->epoch, (int64_t)attachment->size,
-	    attachment->started_us, attachment->ended_us, attachment->end_text);
+	sqlite3_stmt *row = statement_bind(db, ST_ATTACHMENT_ADD, "tttttitbiiiit", attachment->vm.text,
+	    attachment->vm_uuid, attachment->share.text, attachment->exporter, attachment->frontend,
+	    (int64_t)attachment->mode, attachment->state, (struct blob){attachment->lease, sizeof attachment->lease},
+	    (int64_t)attachment->epoch, (int64_t)attachment->size, attachment->started_us, attachment->ended_us,
+	    attachment->end_text);
 	int code = statement_step(db, row, error);
 	int64_t id;
 
@@ -100,8 +103,8 @@ db_attachment_update(struct db *db, const struct db_attachment *attachment, stru
 {
 	return statement_run(db,
 	    statement_bind(db, ST_ATTACHMENT_UPDATE, "itbiiit", (int64_t)attachment->id, attachment->state,
-		(struct blob){attachment->lease, sizeof attachment->lease}, (int64_t)attachment->epoch, (int64_t)attachment->size,
-		attachment->ended_us, attachment->end_text),
+		(struct blob){attachment->lease, sizeof attachment->lease}, (int64_t)attachment->epoch,
+		(int64_t)attachment->size, attachment->ended_us, attachment->end_text),
 	    error);
 }
 

@@ -51,9 +51,10 @@ db_lease_add(struct db *db, struct db_lease *lease, struct error *error)
 	if (code < 0)
 		return code;
 	code = statement_run(db,
-	    statement_bind(db, ST_LEASE_ADD, "bttttiiiiiitii", (struct blob){lease->id, sizeof lease->id}, lease->vm.text, lease->vm_uuid,
-		lease->share.text, lease->host, (int64_t)lease->mode, (int64_t)lease->discard, (int64_t)epoch, lease->started_us,
-		lease->expires_us, (int64_t)lease->generation, lease->rule, (int64_t)lease->lanes, (int64_t)sharing),
+	    statement_bind(db, ST_LEASE_ADD, "bttttiiiiiitii", (struct blob){lease->id, sizeof lease->id},
+		lease->vm.text, lease->vm_uuid, lease->share.text, lease->host, (int64_t)lease->mode,
+		(int64_t)lease->discard, (int64_t)epoch, lease->started_us, lease->expires_us,
+		(int64_t)lease->generation, lease->rule, (int64_t)lease->lanes, (int64_t)sharing),
 	    error);
 	if (code < 0)
 		return code;
@@ -65,10 +66,11 @@ db_lease_add(struct db *db, struct db_lease *lease, struct error *error)
 int
 db_lease_end(struct db *db, const uint8_t id[static LEASE_ID_LEN], int64_t now_us, uint16_t reason, struct error *error)
 {
-	int code = statement_run(
-	    db, statement_bind(db, ST_LEASE_END, "bii", (struct blob){id, LEASE_ID_LEN}, now_us, (int64_t)reason), error);
+	int code = statement_run(db,
+	    statement_bind(db, ST_LEASE_END, "bii", (struct blob){id, LEASE_ID_LEN}, now_us, (int64_t)reason), error);
 
-	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "there is no such live lease") : code;
+	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "there is no such live lease")
+							     : code;
 }
 
 int
@@ -85,7 +87,8 @@ db_lease_get(struct db *db, const uint8_t id[static LEASE_ID_LEN], struct db_lea
 }
 
 int
-db_leases_each(struct db *db, const struct db_lease_filter *filter, void (*each)(const struct db_lease *, void *), void *context)
+db_leases_each(
+    struct db *db, const struct db_lease_filter *filter, void (*each)(const struct db_lease *, void *), void *context)
 {
 	sqlite3_stmt *row = statement_bind(
 	    db, ST_LEASES, "tttti", filter->vm, filter->share, filter->host, filter->tenant, (int64_t)filter->ended);

@@ -8,14 +8,19 @@
 #include "db/statement.h"
 
 int
-db_policy_put(struct db *db, uint64_t generation, int64_t now_us, const struct db_policy_file *files, size_t count, struct error *error)
+db_policy_put(struct db *db, uint64_t generation, int64_t now_us, const struct db_policy_file *files, size_t count,
+    struct error *error)
 {
 	int code = statement_run(db, statement_bind(db, ST_POLICY_CLEAR, ""), error);
 
 	for (size_t i = 0; i < count && code == 0; i++)
-		code = statement_run(
-		    db, statement_bind(db, ST_POLICY_PUT, "tb", files[i].name, (struct blob){files[i].text, files[i].length}), error);
-	return code == 0 ? statement_run(db, statement_bind(db, ST_GENERATION_SET, "ii", (int64_t)generation, now_us), error) : code;
+		code = statement_run(db,
+		    statement_bind(
+			db, ST_POLICY_PUT, "tb", files[i].name, (struct blob){files[i].text, files[i].length}),
+		    error);
+	return code == 0
+		   ? statement_run(db, statement_bind(db, ST_GENERATION_SET, "ii", (int64_t)generation, now_us), error)
+		   : code;
 }
 
 int

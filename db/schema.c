@@ -50,21 +50,25 @@ const char *const db_migrations[] = {
     "  BEGIN SELECT RAISE(ABORT, 'an epoch only grows'); END;"
 
     "CREATE TABLE hosts ("
-    "  name TEXT PRIMARY KEY, address TEXT NOT NULL, denied INTEGER NOT NULL CHECK (denied IN (0, 1)), reason TEXT NOT NULL"
+    "  name TEXT PRIMARY KEY, address TEXT NOT NULL, denied INTEGER NOT NULL CHECK (denied IN (0, 1)), reason TEXT NOT "
+    "NULL"
     ") STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE attachments ("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT, vm TEXT NOT NULL, vm_uuid TEXT NOT NULL, share TEXT NOT NULL,"
     "  exporter TEXT NOT NULL, frontend TEXT NOT NULL, mode INTEGER NOT NULL CHECK (mode IN (0, 1)),"
-    "  state TEXT NOT NULL CHECK (state IN ('starting', 'up', 'ended')), lease BLOB NOT NULL CHECK (length(lease) = 16),"
-    "  epoch INTEGER NOT NULL, size INTEGER NOT NULL, started_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, end_text TEXT NOT NULL"
+    "  state TEXT NOT NULL CHECK (state IN ('starting', 'up', 'ended')), lease BLOB NOT NULL CHECK (length(lease) = "
+    "16),"
+    "  epoch INTEGER NOT NULL, size INTEGER NOT NULL, started_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, end_text "
+    "TEXT NOT NULL"
     ") STRICT;"
     "CREATE UNIQUE INDEX attachments_frontend ON attachments (frontend) WHERE state <> 'ended';"
     "CREATE UNIQUE INDEX attachments_vm_share ON attachments (vm, share) WHERE state <> 'ended';"
 
     /* The policy in force, for a start with a faulty one; its generation only grows. */
     "CREATE TABLE policy_files (name TEXT PRIMARY KEY, text BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE policy_generation (one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, loaded_us INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE policy_generation (one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, loaded_us "
+    "INTEGER NOT NULL) STRICT;"
     "INSERT INTO policy_generation VALUES (1, 0, 0);"
 
     /* The head of the audit trail: moves in the transaction of what it records. edge: the Merkle tree's right edge (crypto/chain.h). */

@@ -31,7 +31,8 @@ db_shares_sync(struct db *db, const struct db_share *shares, size_t count, struc
 		const struct db_share *share = &shares[i];
 
 		code = statement_run(db,
-		    statement_bind(db, ST_SHARE_PUT, "ttii", share->name.text, share->class, (int64_t)share->share_mode, (int64_t)share->read_only),
+		    statement_bind(db, ST_SHARE_PUT, "ttii", share->name.text, share->class, (int64_t)share->share_mode,
+			(int64_t)share->read_only),
 		    error);
 	}
 	return code;
@@ -55,7 +56,8 @@ db_share_enable(struct db *db, const char *name, bool enabled, struct error *err
 {
 	int code = statement_run(db, statement_bind(db, ST_SHARE_ENABLE, "ti", name, (int64_t)enabled), error);
 
-	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "there is no share %s", name) : code;
+	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "there is no share %s", name)
+							     : code;
 }
 
 int
@@ -91,8 +93,8 @@ read_grant(sqlite3_stmt *row, struct db_grant *grant)
 int
 db_grant_add(struct db *db, struct db_grant *grant, struct error *error)
 {
-	sqlite3_stmt *row = statement_bind(db, ST_GRANT_ADD, "tttiiitt", grant->vm.text, grant->share.text, grant->host, (int64_t)grant->mode,
-	    grant->created_us, grant->expires_us, grant->maker, grant->reason);
+	sqlite3_stmt *row = statement_bind(db, ST_GRANT_ADD, "tttiiitt", grant->vm.text, grant->share.text, grant->host,
+	    (int64_t)grant->mode, grant->created_us, grant->expires_us, grant->maker, grant->reason);
 	int code = statement_step(db, row, error);
 
 	if (code <= 0)
@@ -119,7 +121,9 @@ db_grant_remove(struct db *db, uint64_t id, struct error *error)
 {
 	int code = statement_run(db, statement_bind(db, ST_GRANT_REMOVE, "i", (int64_t)id), error);
 
-	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "there is no grant %llu", (unsigned long long)id) : code;
+	return code == 0 && sqlite3_changes(db->sqlite) == 0
+		   ? error_set(error, -ENOENT, "there is no grant %llu", (unsigned long long)id)
+		   : code;
 }
 
 bool
@@ -133,7 +137,8 @@ db_grant_covers(struct db *db, const char *vm, const char *share, const char *ho
 }
 
 int
-db_grant_until(struct db *db, const char *vm, const char *share, const char *host, uint8_t mode, int64_t now_us, int64_t *until_us)
+db_grant_until(
+    struct db *db, const char *vm, const char *share, const char *host, uint8_t mode, int64_t now_us, int64_t *until_us)
 {
 	sqlite3_stmt *row = statement_bind(db, ST_GRANT_UNTIL, "tttii", vm, share, host, (int64_t)mode, now_us);
 	int code = statement_step(db, row, NULL);
@@ -150,7 +155,8 @@ db_grant_until(struct db *db, const char *vm, const char *share, const char *hos
 }
 
 int
-db_grants_each(struct db *db, const char *vm, const char *share, const char *host, void (*each)(const struct db_grant *, void *), void *context)
+db_grants_each(struct db *db, const char *vm, const char *share, const char *host,
+    void (*each)(const struct db_grant *, void *), void *context)
 {
 	sqlite3_stmt *row = statement_bind(db, ST_GRANTS, "ttt", vm, share, host);
 	struct db_grant grant;

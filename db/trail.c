@@ -20,7 +20,7 @@
 #define PENDING_MAX ((size_t)4 << 20) /* bytes of one transaction's records */
 #define CHAIN_FIELD ",\"chain\":\""
 /* ,"chain":"<64 hex>"}  */
-#define CHAIN_TAIL  (sizeof CHAIN_FIELD - 1 + 2 * (size_t)CHAIN_LEN + 2)
+#define CHAIN_TAIL (sizeof CHAIN_FIELD - 1 + 2 * (size_t)CHAIN_LEN + 2)
 
 struct trail {
 	char *path;
@@ -39,7 +39,7 @@ trail_ready(struct trail *trail)
 {
 	/* Space that is already there is not taken twice; past the end of the file nobody sees it. */
 	trail->reserved = fallocate(trail->fd, FALLOC_FL_KEEP_SIZE, (off_t)trail->kept.bytes, TRAIL_RESERVE) == 0 ||
-	    errno == EOPNOTSUPP;
+			  errno == EOPNOTSUPP;
 	return trail->reserved && !trail->broken;
 }
 
@@ -52,7 +52,8 @@ trail_add(struct trail *trail, const struct record *record, int64_t now_us, uint
 	int code;
 
 	if (length < 0)
-		return error_set(error, length, "the audit record %s is longer than %d bytes", event_name(record->event), RECORD_LINE_MAX);
+		return error_set(error, length, "the audit record %s is longer than %d bytes",
+		    event_name(record->event), RECORD_LINE_MAX);
 	chain_next(trail->now.chain, line, (size_t)length, trail->now.chain);
 	print_hex(trail->now.chain, CHAIN_LEN, hex);
 	length += snprintf(line + length, sizeof line - (size_t)length, CHAIN_FIELD "%s\"}\n", hex);
@@ -77,11 +78,14 @@ check_in_place(const struct trail *trail, struct error *error)
 		return error_errno(error, -errno, "%s: cannot be looked at", trail->path);
 	if (stat(trail->path, &by_path) < 0 || by_path.st_ino != by_fd.st_ino || by_path.st_dev != by_fd.st_dev)
 		return error_set(error, -ESTALE,
-		    "the audit trail %s was moved, removed or replaced; put the file back (nothing new is allowed until then)", trail->path);
+		    "the audit trail %s was moved, removed or replaced; put the file back (nothing new is allowed "
+		    "until then)",
+		    trail->path);
 	if ((uint64_t)by_fd.st_size != trail->kept.bytes)
 		return error_set(error, -EBADMSG,
-		    "the audit trail %s was changed by somebody else: it has %lld bytes, not %llu; see netbus-admin audit verify", trail->path,
-		    (long long)by_fd.st_size, (unsigned long long)trail->kept.bytes);
+		    "the audit trail %s was changed by somebody else: it has %lld bytes, not %llu; see netbus-admin "
+		    "audit verify",
+		    trail->path, (long long)by_fd.st_size, (unsigned long long)trail->kept.bytes);
 	return 0;
 }
 
@@ -108,14 +112,16 @@ trail_write(struct trail *trail, struct error *error)
 	int code;
 
 	if (trail->broken)
-		return error_set(error, -EIO, "the audit trail %s could not be repaired after a failed write; restart netbusd", trail->path);
+		return error_set(error, -EIO,
+		    "the audit trail %s could not be repaired after a failed write; restart netbusd", trail->path);
 	if (buffer_length(&trail->pending) == 0)
 		return 0;
 	code = check_in_place(trail, error);
 	if (code < 0)
 		return code;
 	trail->written = true;
-	code = write_at(trail->fd, buffer_front(&trail->pending), buffer_length(&trail->pending), (off_t)trail->kept.bytes);
+	code = write_at(
+	    trail->fd, buffer_front(&trail->pending), buffer_length(&trail->pending), (off_t)trail->kept.bytes);
 	if (code == 0 && fdatasync(trail->fd) < 0)
 		code = -errno;
 	return code == 0 ? 0 : error_errno(error, code, "the audit trail %s cannot be written", trail->path);
@@ -154,7 +160,8 @@ chain_of(const char *line, size_t length, uint8_t chain[static CHAIN_LEN])
 	const char *tail = line + length - CHAIN_TAIL;
 	char hex[2 * CHAIN_LEN + 1];
 
-	if (length < CHAIN_TAIL || memcmp(tail, CHAIN_FIELD, sizeof CHAIN_FIELD - 1) != 0 || memcmp(line + length - 2, "\"}", 2) != 0)
+	if (length < CHAIN_TAIL || memcmp(tail, CHAIN_FIELD, sizeof CHAIN_FIELD - 1) != 0 ||
+	    memcmp(line + length - 2, "\"}", 2) != 0)
 		return false;
 	memcpy(hex, tail + sizeof CHAIN_FIELD - 1, sizeof hex - 1);
 	hex[sizeof hex - 1] = '\0';
@@ -199,7 +206,8 @@ check_last_line(const struct trail *trail, struct error *error)
 	if (text[length - 1] != '\n' || !chain_of(text + start, length - 1 - start, chain) ||
 	    memcmp(chain, trail->kept.chain, CHAIN_LEN) != 0)
 		return error_set(error, -EBADMSG,
-		    "%s: line %llu is not the one that was written (the state database has another chain value for it); restore the file, "
+		    "%s: line %llu is not the one that was written (the state database has another chain value for "
+		    "it); restore the file, "
 		    "see netbus-admin audit verify",
 		    trail->path, (unsigned long long)trail->kept.lines);
 	return 0;
@@ -216,7 +224,8 @@ adopt_line(struct trail *trail, const char *line, size_t length, struct error *e
 		chain_next(trail->now.chain, line, length - CHAIN_TAIL, next);
 	if (!good || memcmp(said, next, CHAIN_LEN) != 0)
 		return error_set(error, -EBADMSG,
-		    "%s: line %llu was not written by netbusd; move the file aside and restore the original, see netbus-admin audit verify",
+		    "%s: line %llu was not written by netbusd; move the file aside and restore the original, see "
+		    "netbus-admin audit verify",
 		    trail->path, (unsigned long long)trail->now.lines + 1);
 	memcpy(trail->now.chain, next, CHAIN_LEN);
 	tree_append(&trail->now.tree, line, length);
@@ -236,10 +245,13 @@ adopt_tail(struct trail *trail, uint64_t size, struct error *error)
 
 	if (size < trail->kept.bytes)
 		return error_set(error, -EBADMSG,
-		    "%s is shorter (%llu bytes) than what was written (%llu lines, %llu bytes): somebody cut or replaced it; restore it",
-		    trail->path, (unsigned long long)size, (unsigned long long)trail->kept.lines, (unsigned long long)trail->kept.bytes);
+		    "%s is shorter (%llu bytes) than what was written (%llu lines, %llu bytes): somebody cut or "
+		    "replaced it; restore it",
+		    trail->path, (unsigned long long)size, (unsigned long long)trail->kept.lines,
+		    (unsigned long long)trail->kept.bytes);
 	if (length > PENDING_MAX)
-		return error_set(error, -EBADMSG, "%s has %zu bytes that netbusd did not write; restore the original", trail->path, length);
+		return error_set(error, -EBADMSG, "%s has %zu bytes that netbusd did not write; restore the original",
+		    trail->path, length);
 	if (length == 0)
 		return 0;
 	text = malloc(length);

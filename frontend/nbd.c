@@ -23,7 +23,8 @@ on_listener(struct watch *watch, uint32_t events)
 	(void)events;
 	while ((fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		if (server->client_count >= LIMIT_NBD_CLIENTS) {
-			log_warning("an NBD client is closed: %u are connected, which is the limit", server->client_count);
+			log_warning(
+			    "an NBD client is closed: %u are connected, which is the limit", server->client_count);
 			close(fd);
 			continue;
 		}
@@ -34,8 +35,8 @@ on_listener(struct watch *watch, uint32_t events)
 }
 
 struct nbd_server *
-nbd_server_new(struct loop *loop, int listen_fd, const char *export_name, const struct geometry *geometry, const struct nbd_events *events,
-    void *owner, struct error *error)
+nbd_server_new(struct loop *loop, int listen_fd, const char *export_name, const struct geometry *geometry,
+    const struct nbd_events *events, void *owner, struct error *error)
 {
 	struct nbd_server *server = calloc(1, sizeof *server);
 	int code;

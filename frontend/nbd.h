@@ -22,8 +22,8 @@ struct nbd_events {
 };
 
 /* `export_name` is what clients may ask for beside "" (the share). Takes listen_fd over. `geometry` is copied. */
-struct nbd_server *nbd_server_new(struct loop *loop, int listen_fd, const char *export_name, const struct geometry *geometry,
-    const struct nbd_events *events, void *owner, struct error *error);
+struct nbd_server *nbd_server_new(struct loop *loop, int listen_fd, const char *export_name,
+    const struct geometry *geometry, const struct nbd_events *events, void *owner, struct error *error);
 /* Ends all clients; their requests in flight must have completed (close the backends before). */
 void nbd_server_free(struct nbd_server *server);
 

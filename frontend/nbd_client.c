@@ -89,7 +89,8 @@ static void
 watch_what_matters(struct nbd_client *client)
 {
 	if (client->phase != NBD_DEAD)
-		watch_change(&client->watch, (wants_to_read(client) ? EPOLLIN : 0) | (client->is_blocked ? EPOLLOUT : 0));
+		watch_change(
+		    &client->watch, (wants_to_read(client) ? EPOLLIN : 0) | (client->is_blocked ? EPOLLOUT : 0));
 }
 
 static bool
@@ -97,7 +98,8 @@ is_over(const struct nbd_client *client)
 {
 	if (client->in_backend > 0)
 		return false;
-	return client->phase == NBD_DEAD || (client->phase == NBD_LEAVING && client->in_flight == 0 && !nbd_has_output(client));
+	return client->phase == NBD_DEAD ||
+	       (client->phase == NBD_LEAVING && client->in_flight == 0 && !nbd_has_output(client));
 }
 
 static void take_input(struct nbd_client *client);
@@ -263,7 +265,9 @@ read_input(struct nbd_client *client)
 	if (got == 0 && client->phase == NBD_LEAVING)
 		return;
 	if (got == 0)
-		nbd_client_break(client, client->phase == NBD_TRANSMISSION && !client->receiving ? NULL : "it left in the middle of something");
+		nbd_client_break(client, client->phase == NBD_TRANSMISSION && !client->receiving
+					     ? NULL
+					     : "it left in the middle of something");
 	else if (got < 0 && got != -EAGAIN && got != -EINTR)
 		nbd_client_break(client, strerror((int)-got));
 }

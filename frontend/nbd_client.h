@@ -19,8 +19,8 @@
 #define NBD_REQUESTS_MAX      64
 #define NBD_REQUEST_BYTES_MAX ((size_t)64 << 20)
 /* Bytes of an option that is too long, which are read and dropped before it is refused; beyond that the client is closed. */
-#define NBD_OPTION_SKIP_MAX   ((uint32_t)1 << 20)
-#define NBD_INPUT_ROOM        ((size_t)64 << 10)
+#define NBD_OPTION_SKIP_MAX ((uint32_t)1 << 20)
+#define NBD_INPUT_ROOM      ((size_t)64 << 10)
 
 struct nbd_request;
 
@@ -45,11 +45,11 @@ struct nbd_request {
 };
 
 enum nbd_phase {
-	NBD_GREETED,    /* our greeting is out; the client's flags are awaited */
+	NBD_GREETED, /* our greeting is out; the client's flags are awaited */
 	NBD_OPTIONS,
 	NBD_TRANSMISSION,
-	NBD_LEAVING,    /* nothing is read any more; what is in flight is answered, then it is closed */
-	NBD_DEAD,       /* nothing is read or sent any more */
+	NBD_LEAVING, /* nothing is read any more; what is in flight is answered, then it is closed */
+	NBD_DEAD,    /* nothing is read or sent any more */
 };
 
 struct nbd_client {
@@ -66,8 +66,8 @@ struct nbd_client {
 
 	uint8_t *input; /* NBD_INPUT_ROOM */
 	size_t input_start, input_end;
-	uint32_t skip;         /* bytes of the input to drop: an option that is too long, or the payload of a refused WRITE */
-	uint32_t skip_option;  /* the option to refuse behind them, or 0 */
+	uint32_t skip; /* bytes of the input to drop: an option that is too long, or the payload of a refused WRITE */
+	uint32_t skip_option;          /* the option to refuse behind them, or 0 */
 	struct nbd_request *receiving; /* a WRITE whose payload is not here yet */
 	size_t received;
 

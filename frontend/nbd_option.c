@@ -11,10 +11,11 @@
 uint16_t
 nbd_transmission_flags(const struct geometry *geometry)
 {
-	return (uint16_t)(NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_DF | NBD_FLAG_CAN_MULTI_CONN |
-	    (geometry->read_only ? NBD_FLAG_READ_ONLY : 0) | (geometry->rotational ? NBD_FLAG_ROTATIONAL : 0) |
-	    (geometry->can_discard && !geometry->read_only ? NBD_FLAG_SEND_TRIM : 0) |
-	    (geometry->can_write_zeroes && !geometry->read_only ? NBD_FLAG_SEND_WRITE_ZEROES : 0));
+	return (uint16_t)(NBD_FLAG_HAS_FLAGS | NBD_FLAG_SEND_FLUSH | NBD_FLAG_SEND_FUA | NBD_FLAG_SEND_DF |
+			  NBD_FLAG_CAN_MULTI_CONN | (geometry->read_only ? NBD_FLAG_READ_ONLY : 0) |
+			  (geometry->rotational ? NBD_FLAG_ROTATIONAL : 0) |
+			  (geometry->can_discard && !geometry->read_only ? NBD_FLAG_SEND_TRIM : 0) |
+			  (geometry->can_write_zeroes && !geometry->read_only ? NBD_FLAG_SEND_WRITE_ZEROES : 0));
 }
 
 /* ---- answers ---- */
@@ -77,7 +78,8 @@ take_export_name(struct nbd_client *client, const uint8_t *payload, uint32_t len
 	uint8_t reply[10 + NBD_EXPORT_NAME_ZEROES] = {0};
 
 	if (!is_our_name(client, &(struct nbd_text){payload, length})) {
-		nbd_client_break(client, "it asked for an export that is not here"); /* this option has no other answer */
+		nbd_client_break(
+		    client, "it asked for an export that is not here"); /* this option has no other answer */
 		return;
 	}
 	put_be64(reply, geometry->size);
@@ -187,7 +189,8 @@ take_meta_context(struct nbd_client *client, uint32_t option, const uint8_t *pay
 	bool found;
 
 	if (!client->structured || nbd_meta_decode(payload, length, &query) < 0) {
-		refuse(client, option, NBD_REP_ERR_INVALID, client->structured ? "the option is malformed" : "structured replies come first");
+		refuse(client, option, NBD_REP_ERR_INVALID,
+		    client->structured ? "the option is malformed" : "structured replies come first");
 		return;
 	}
 	if (!is_our_name(client, &query.name)) {

@@ -16,7 +16,8 @@
 static bool
 is_structured(const struct nbd_request *request)
 {
-	return request->client->structured && (request->header.command == NBD_CMD_READ || request->header.command == NBD_CMD_BLOCK_STATUS);
+	return request->client->structured &&
+	       (request->header.command == NBD_CMD_READ || request->header.command == NBD_CMD_BLOCK_STATUS);
 }
 
 static void
@@ -32,7 +33,8 @@ lay_out(struct nbd_request *request)
 	} else if (error != NBD_OK) {
 		request->reply_length = nbd_error_chunk_encode(request->reply, header->cookie, error);
 	} else if (header->command == NBD_CMD_READ) {
-		request->reply_length = nbd_data_chunk_encode(request->reply, header->cookie, header->offset, header->length);
+		request->reply_length =
+		    nbd_data_chunk_encode(request->reply, header->cookie, header->offset, header->length);
 	} else {
 		request->reply_length = nbd_status_chunk_encode(request->reply, header->cookie, header->length);
 	}
@@ -79,7 +81,8 @@ gather(struct nbd_client *client, struct iovec *vectors)
 	size_t none = 0;
 
 	if (buffer_length(&client->handshake))
-		count = add_vector(vectors, count, buffer_front(&client->handshake), buffer_length(&client->handshake), &none);
+		count = add_vector(
+		    vectors, count, buffer_front(&client->handshake), buffer_length(&client->handshake), &none);
 	for (struct nbd_request *reply = client->replies; reply && count + 2 <= VECTORS_MAX; reply = reply->next) {
 		size_t sent = reply->sent;
 

@@ -54,7 +54,8 @@ flush_behind(struct nbd_request *request)
 static bool
 needs_flush_behind(const struct nbd_request *request)
 {
-	return request->header.command == NBD_CMD_TRIM && (request->header.flags & NBD_CMD_FLAG_FUA) && !request->is_flushing && request->status == 0;
+	return request->header.command == NBD_CMD_TRIM && (request->header.flags & NBD_CMD_FLAG_FUA) &&
+	       !request->is_flushing && request->status == 0;
 }
 
 static void
@@ -103,7 +104,8 @@ pass_on(struct nbd_request *request)
 static uint32_t
 most_of_piece(const struct geometry *geometry, uint16_t command)
 {
-	uint32_t most = command == NBD_CMD_READ || command == NBD_CMD_WRITE ? geometry->most_payload : geometry->most_range;
+	uint32_t most =
+	    command == NBD_CMD_READ || command == NBD_CMD_WRITE ? geometry->most_payload : geometry->most_range;
 
 	return most - most % geometry->logical_block;
 }
@@ -151,7 +153,8 @@ flags_of(const struct nbd_request_header *header)
 {
 	unsigned flags = 0;
 
-	if ((header->flags & NBD_CMD_FLAG_FUA) && (header->command == NBD_CMD_WRITE || header->command == NBD_CMD_WRITE_ZEROES))
+	if ((header->flags & NBD_CMD_FLAG_FUA) &&
+	    (header->command == NBD_CMD_WRITE || header->command == NBD_CMD_WRITE_ZEROES))
 		flags |= IO_FUA;
 	if ((header->flags & NBD_CMD_FLAG_NO_HOLE) && header->command == NBD_CMD_WRITE_ZEROES)
 		flags |= IO_NO_HOLE;
@@ -203,7 +206,8 @@ check_header(const struct nbd_client *client, const struct nbd_request_header *h
 
 	if (header->command >= ARRAY_LENGTH(allowed) || header->command == NBD_CMD_CACHE)
 		return -EINVAL;
-	if (header->flags & ~(allowed[header->command] | NBD_CMD_FLAG_FUA)) /* with it FAST_ZERO, which is not offered */
+	if (header->flags &
+	    ~(allowed[header->command] | NBD_CMD_FLAG_FUA)) /* with it FAST_ZERO, which is not offered */
 		return -EINVAL;
 	if (header->command == NBD_CMD_FLUSH)
 		return header->offset == 0 && header->length == 0 ? 0 : -EINVAL;

@@ -65,7 +65,7 @@ say_farewell(struct peer *peer)
 	peer_flush_soon(peer);
 }
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 remember_end(struct peer *peer, enum reason reason, const char *format, va_list arguments)
 {
 	peer->end_reason = reason;
@@ -169,8 +169,8 @@ take_hello(struct peer *peer)
 		return;
 	}
 	if (hello.version_least > NETBUS_PROTOCOL || hello.version_most < NETBUS_PROTOCOL) {
-		peer_break(peer, REASON_PROTOCOL_ERROR, "it speaks versions %u to %u of the protocol, we speak %u", hello.version_least,
-		    hello.version_most, NETBUS_PROTOCOL);
+		peer_break(peer, REASON_PROTOCOL_ERROR, "it speaks versions %u to %u of the protocol, we speak %u",
+		    hello.version_least, hello.version_most, NETBUS_PROTOCOL);
 		return;
 	}
 	peer->state = PEER_IDLE;
@@ -263,7 +263,8 @@ take_control(struct peer *peer)
 		take_pong(peer);
 		return;
 	default:
-		peer_break(peer, REASON_PROTOCOL_ERROR, "a frame of type %#x, which only an exporter sends", peer->frame.type);
+		peer_break(
+		    peer, REASON_PROTOCOL_ERROR, "a frame of type %#x, which only an exporter sends", peer->frame.type);
 	}
 }
 
@@ -388,11 +389,13 @@ on_turn_end(struct defer *defer)
 static void
 on_ask_late(struct timer *timer)
 {
-	peer_break(CONTAINER_OF(timer, struct peer, deadline), REASON_TIMED_OUT, "it did not ask for a share within %u ms", LIMIT_HANDSHAKE_MS);
+	peer_break(CONTAINER_OF(timer, struct peer, deadline), REASON_TIMED_OUT,
+	    "it did not ask for a share within %u ms", LIMIT_HANDSHAKE_MS);
 }
 
 struct peer *
-peer_new(struct loop *loop, struct stream *stream, const char *software, const struct peer_events *events, void *owner, struct error *error)
+peer_new(struct loop *loop, struct stream *stream, const char *software, const struct peer_events *events, void *owner,
+    struct error *error)
 {
 	struct msg_hello hello = {.version_least = NETBUS_PROTOCOL, .version_most = NETBUS_PROTOCOL};
 	struct peer *peer = calloc(1, sizeof *peer);

@@ -35,7 +35,8 @@ struct peer *peer_new(struct loop *loop, struct stream *stream, const char *soft
 void peer_free(struct peer *peer);
 
 /* Answers ATTACH or JOIN with ATTACHED and begins to serve. Backend and page are borrowed. */
-void peer_serve(struct peer *peer, struct backend *backend, struct lane_page *page, const struct msg_attached *attached);
+void peer_serve(
+    struct peer *peer, struct backend *backend, struct lane_page *page, const struct msg_attached *attached);
 /* Answers ATTACH or JOIN with REFUSED, sends it, then on_over. */
 void peer_refuse(struct peer *peer, enum reason wire_reason, uint64_t record);
 /* Answers DETACH with DETACHED, sends it, then on_over(REASON_DETACHED). */

@@ -12,7 +12,8 @@
 /* Buffers beyond this are given back when a request ends. */
 #define ROOM_KEPT (2 * (uint64_t)LIMIT_CREDIT_BYTES)
 
-#define COUNT(peer, counter, amount) atomic_fetch_add_explicit(&(peer)->page->counters.counter, (amount), memory_order_relaxed)
+#define COUNT(peer, counter, amount) \
+	atomic_fetch_add_explicit(&(peer)->page->counters.counter, (amount), memory_order_relaxed)
 
 void
 peer_io_init(struct peer *peer)
@@ -163,18 +164,18 @@ submit(struct request *request)
 /* ---- requests ---- */
 
 static const enum io_op ops[] = {
-    [FRAME_READ - FRAME_READ] = IO_READ,
-    [FRAME_WRITE - FRAME_READ] = IO_WRITE,
-    [FRAME_FLUSH - FRAME_READ] = IO_FLUSH,
-    [FRAME_DISCARD - FRAME_READ] = IO_DISCARD,
-    [FRAME_WRITE_ZEROES - FRAME_READ] = IO_WRITE_ZEROES,
+    [FRAME_READ - FRAME_FIRST_IO] = IO_READ,
+    [FRAME_WRITE - FRAME_FIRST_IO] = IO_WRITE,
+    [FRAME_FLUSH - FRAME_FIRST_IO] = IO_FLUSH,
+    [FRAME_DISCARD - FRAME_FIRST_IO] = IO_DISCARD,
+    [FRAME_WRITE_ZEROES - FRAME_FIRST_IO] = IO_WRITE_ZEROES,
 };
 
 static struct request *
 begin(struct peer *peer, const struct frame *frame)
 {
 	struct request *request = peer->free_requests;
-	enum io_op op = ops[frame->type - FRAME_READ];
+	enum io_op op = ops[frame->type - FRAME_FIRST_IO];
 	uint32_t bytes = op == IO_READ || op == IO_WRITE ? frame->count : 0;
 
 	if (request == NULL || peer->bytes_in_flight + bytes > LIMIT_CREDIT_BYTES) {
@@ -204,7 +205,8 @@ peer_take_io(struct peer *peer, const struct frame *frame)
 {
 	struct request *request;
 
-	if (peer->state == PEER_HELLO || peer->state == PEER_IDLE || peer->state == PEER_ASKED || peer->state == PEER_LEFT) {
+	if (peer->state == PEER_HELLO || peer->state == PEER_IDLE || peer->state == PEER_ASKED ||
+	    peer->state == PEER_LEFT) {
 		peer_break(peer, REASON_PROTOCOL_ERROR, "it sent I/O without an attached share");
 		return;
 	}

@@ -11,7 +11,18 @@
 
 /*  HELLO -> IDLE (said hello) -> ASKED (ATTACH or JOIN went to the owner) -> SERVING -> LEAVING (DETACH) -> FAREWELL (last bytes leave) -> OVER
  *  SERVING, LEAVING -> ENDING (revoked: what is in flight is awaited) -> FAREWELL; any -> BROKEN (what is in flight is awaited) -> OVER */
-enum peer_state { PEER_HELLO, PEER_IDLE, PEER_ASKED, PEER_SERVING, PEER_LEAVING, PEER_LEFT, PEER_ENDING, PEER_BROKEN, PEER_FAREWELL, PEER_OVER };
+enum peer_state {
+	PEER_HELLO,
+	PEER_IDLE,
+	PEER_ASKED,
+	PEER_SERVING,
+	PEER_LEAVING,
+	PEER_LEFT,
+	PEER_ENDING,
+	PEER_BROKEN,
+	PEER_FAREWELL,
+	PEER_OVER
+};
 
 /* One of the lane's credits. Its buffer stays with it, for the next request. */
 struct request {

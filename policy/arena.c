@@ -30,8 +30,7 @@ chunk_new(size_t room)
 static void *
 take_large(struct arena *arena, size_t size)
 {
-	struct arena_chunk *chunk = chunk_new(size),
-			   **slot = arena->chunks ? &arena->chunks->next : &arena->chunks;
+	struct arena_chunk *chunk = chunk_new(size), **slot = arena->chunks ? &arena->chunks->next : &arena->chunks;
 
 	if (chunk == NULL)
 		return NULL;

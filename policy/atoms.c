@@ -27,8 +27,7 @@ slot_of(const struct atoms *atoms, const char *text, size_t length, uint32_t has
 	for (; atoms->slots[slot] != NO_ATOM; slot = (slot + 1) & mask) {
 		const struct atom *atom = &atoms->at[atoms->slots[slot]];
 
-		if (atom->hash == hash && atom->length == length &&
-		    memcmp(atom->text, text, length) == 0)
+		if (atom->hash == hash && atom->length == length && memcmp(atom->text, text, length) == 0)
 			break;
 	}
 	return slot;
@@ -46,8 +45,7 @@ grow_slots(struct atoms *atoms, struct arena *arena)
 	atoms->slots = slots;
 	atoms->slot_count = count;
 	for (uint32_t i = 0; i < atoms->count; i++)
-		slots[slot_of(atoms, atoms->at[i].text, atoms->at[i].length, atoms->at[i].hash)] =
-		    i;
+		slots[slot_of(atoms, atoms->at[i].text, atoms->at[i].length, atoms->at[i].hash)] = i;
 	return 0;
 }
 

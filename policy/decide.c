@@ -60,8 +60,7 @@ is_better(const struct rule *rule, const struct rule *than, unsigned demands)
 
 	if (than == NULL)
 		return true;
-	fewer = __builtin_popcount(rule->demands & demands) -
-		__builtin_popcount(than->demands & demands);
+	fewer = __builtin_popcount(rule->demands & demands) - __builtin_popcount(than->demands & demands);
 	return fewer < 0 || (fewer == 0 && compare_ids(rule, than) < 0);
 }
 
@@ -104,12 +103,10 @@ policy_decide_at(const struct policy *policy, const struct policy_request *reque
 	struct tally tally = {0};
 	struct query query;
 
-	*verdict =
-	    (struct policy_verdict){.outcome = POLICY_NO_RULE, .generation = policy->generation};
+	*verdict = (struct policy_verdict){.outcome = POLICY_NO_RULE, .generation = policy->generation};
 	if (!query_init(&query, policy, request, timed))
 		return;
-	tally.held =
-	    (facts->grant_held ? DEMAND_GRANT : 0u) | (facts->ticket_valid ? DEMAND_TICKET : 0u);
+	tally.held = (facts->grant_held ? DEMAND_GRANT : 0u) | (facts->ticket_valid ? DEMAND_TICKET : 0u);
 	index_each(&policy->rule_index, policy, &query, count_rule, &tally);
 	verdict->max_ttl_us = tally.max_ttl_us;
 	if (tally.deny) {
@@ -123,8 +120,8 @@ policy_decide_at(const struct policy *policy, const struct policy_request *reque
 }
 
 void
-policy_decide(const struct policy *policy, const struct policy_request *request,
-    const struct policy_facts *facts, struct policy_verdict *verdict)
+policy_decide(const struct policy *policy, const struct policy_request *request, const struct policy_facts *facts,
+    struct policy_verdict *verdict)
 {
 	policy_decide_at(policy, request, true, facts, verdict);
 }
@@ -181,8 +178,7 @@ tighten(const struct scope *scope, const struct query *query, void *context)
 }
 
 void
-policy_limits(
-    const struct policy *policy, const struct policy_request *request, struct policy_limits *limits)
+policy_limits(const struct policy *policy, const struct policy_request *request, struct policy_limits *limits)
 {
 	struct query query;
 

@@ -30,8 +30,7 @@ glob_compile(const char *text)
 static bool
 match_rest(const char *glob, const char *glob_end, const char *name, const char *name_end)
 {
-	const char *star = NULL,
-		   *taken = NULL; /* after the last '*'; what it has taken ends here */
+	const char *star = NULL, *taken = NULL; /* after the last '*'; what it has taken ends here */
 
 	while (name < name_end) {
 		if (glob < glob_end && *glob == '*') {
@@ -59,6 +58,5 @@ glob_match(const struct glob *glob, const char *name, size_t length)
 		return false;
 	if (glob->is_prefix)
 		return memchr(name + glob->prefix, '/', length - glob->prefix) == NULL;
-	return match_rest(glob->text + glob->prefix, glob->text + glob->length, name + glob->prefix,
-	    name + length);
+	return match_rest(glob->text + glob->prefix, glob->text + glob->length, name + glob->prefix, name + length);
 }

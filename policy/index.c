@@ -51,8 +51,7 @@ index_names(struct policy *policy)
 	for (size_t s = 0; s < policy->selector_count[BY_SHARE]; s++) {
 		const char *tenant = policy->selectors[BY_SHARE][s]->tenant;
 
-		if (tenant &&
-		    atoms_add(&policy->tenants, &policy->arena, tenant, strlen(tenant)) == NO_ATOM)
+		if (tenant && atoms_add(&policy->tenants, &policy->arena, tenant, strlen(tenant)) == NO_ATOM)
 			return false;
 	}
 	return true;
@@ -82,13 +81,11 @@ census_clear(struct census *census)
 
 /* For each selector, how many scopes share the busiest of its literals. */
 static bool
-count_dimension(const struct policy *policy, enum dimension d, struct scope *const *scopes,
-    size_t count, uint64_t *cost)
+count_dimension(
+    const struct policy *policy, enum dimension d, struct scope *const *scopes, size_t count, uint64_t *cost)
 {
-	AUTO_FREE
-	uint64_t *users = calloc(policy->selector_count[d] + 1, sizeof *users);
-	AUTO_FREE
-	uint64_t *crowd = calloc(policy->names[d].count + 1, sizeof *crowd);
+	AUTO_FREE uint64_t *users = calloc(policy->selector_count[d] + 1, sizeof *users);
+	AUTO_FREE uint64_t *crowd = calloc(policy->names[d].count + 1, sizeof *crowd);
 
 	if (users == NULL || crowd == NULL)
 		return false;
@@ -136,15 +133,13 @@ choose_place(const struct policy *policy, const struct scope *scope, const struc
 		}
 	}
 	if (scope->tenant &&
-	    census->tenants[atoms_find(&policy->tenants, scope->tenant, strlen(scope->tenant))] <
-		least)
+	    census->tenants[atoms_find(&policy->tenants, scope->tenant, strlen(scope->tenant))] < least)
 		place = FILED_BY_TENANT;
 	return place;
 }
 
 static bool
-take_census(
-    const struct policy *policy, struct scope *const *scopes, size_t count, struct census *census)
+take_census(const struct policy *policy, struct scope *const *scopes, size_t count, struct census *census)
 {
 	census->tenants = calloc(policy->tenants.count + 1, sizeof *census->tenants);
 	census->places = calloc(count + 1, 1);
@@ -152,14 +147,12 @@ take_census(
 		return false;
 	for (enum dimension d = 0; d < DIMENSIONS; d++) {
 		census->cost[d] = calloc(policy->selector_count[d] + 1, sizeof *census->cost[d]);
-		if (census->cost[d] == NULL ||
-		    !count_dimension(policy, d, scopes, count, census->cost[d]))
+		if (census->cost[d] == NULL || !count_dimension(policy, d, scopes, count, census->cost[d]))
 			return false;
 	}
 	for (size_t i = 0; i < count; i++)
 		if (scopes[i]->tenant)
-			census->tenants[atoms_find(
-			    &policy->tenants, scopes[i]->tenant, strlen(scopes[i]->tenant))]++;
+			census->tenants[atoms_find(&policy->tenants, scopes[i]->tenant, strlen(scopes[i]->tenant))]++;
 	for (size_t i = 0; i < count; i++)
 		census->places[i] = choose_place(policy, scopes[i], census);
 	return true;
@@ -169,8 +162,7 @@ take_census(
 
 /* Counts (`fill` false) or puts the scope into every list of its place. */
 static void
-file_scope(struct index *index, const struct policy *policy, const struct scope *scope,
-    uint8_t place, bool fill)
+file_scope(struct index *index, const struct policy *policy, const struct scope *scope, uint8_t place, bool fill)
 {
 	struct scope_list *lists;
 	size_t tenant = policy->tenants.count;
@@ -212,15 +204,13 @@ make_room(struct arena *arena, struct scope_list *lists, size_t count)
 }
 
 static bool
-file_all(struct index *index, struct policy *policy, struct scope *const *scopes, size_t count,
-    const uint8_t *places)
+file_all(struct index *index, struct policy *policy, struct scope *const *scopes, size_t count, const uint8_t *places)
 {
 	size_t scanned = (policy->tenants.count + 1) * VERB_COUNT;
 
 	index->scanned = arena_array(&policy->arena, scanned, sizeof *index->scanned);
 	for (enum dimension d = 0; d < DIMENSIONS; d++) {
-		index->filed[d] =
-		    arena_array(&policy->arena, policy->selector_count[d], sizeof *index->filed[d]);
+		index->filed[d] = arena_array(&policy->arena, policy->selector_count[d], sizeof *index->filed[d]);
 		if (index->filed[d] == NULL)
 			return false;
 	}
@@ -242,8 +232,8 @@ bool
 index_build(struct index *index, struct policy *policy, struct scope *const *scopes, size_t count)
 {
 	struct census census = {0};
-	bool done = take_census(policy, scopes, count, &census) &&
-		    file_all(index, policy, scopes, count, census.places);
+	bool done =
+	    take_census(policy, scopes, count, &census) && file_all(index, policy, scopes, count, census.places);
 
 	census_clear(&census);
 	return done;
@@ -252,28 +242,24 @@ index_build(struct index *index, struct policy *policy, struct scope *const *sco
 /* ---- asking ---- */
 
 static void
-visit_list(
-    const struct scope_list *list, const struct query *query, index_visit *visit, void *context)
+visit_list(const struct scope_list *list, const struct query *query, index_visit *visit, void *context)
 {
 	for (size_t i = 0; i < list->count; i++)
 		visit(list->at[i], query, context);
 }
 
 void
-index_each(const struct index *index, const struct policy *policy, const struct query *query,
-    index_visit *visit, void *context)
+index_each(const struct index *index, const struct policy *policy, const struct query *query, index_visit *visit,
+    void *context)
 {
 	for (enum dimension d = 0; d < DIMENSIONS; d++) {
 		const struct selector_list *selectors =
 		    query->atom[d] == NO_ATOM ? NULL : &policy->named[d][query->atom[d]];
 
 		for (size_t s = 0; selectors && s < selectors->count; s++)
-			visit_list(
-			    &index->filed[d][selectors->at[s]->number], query, visit, context);
+			visit_list(&index->filed[d][selectors->at[s]->number], query, visit, context);
 	}
 	if (query->tenant != NO_ATOM)
-		visit_list(&index->scanned[query->tenant * VERB_COUNT + query->verb], query, visit,
-		    context);
-	visit_list(&index->scanned[policy->tenants.count * VERB_COUNT + query->verb], query, visit,
-	    context);
+		visit_list(&index->scanned[query->tenant * VERB_COUNT + query->verb], query, visit, context);
+	visit_list(&index->scanned[policy->tenants.count * VERB_COUNT + query->verb], query, visit, context);
 }

@@ -23,19 +23,17 @@ struct query {
 };
 
 /* False when a name is missing or malformed, or the verb is none: such a request matches nothing. */
-bool query_init(struct query *query, const struct policy *policy,
-    const struct policy_request *request, bool timed);
+bool query_init(struct query *query, const struct policy *policy, const struct policy_request *request, bool timed);
 /* True when all three selections match. */
 bool scope_match(const struct scope *scope, const struct query *query);
 
 /* Loading: who has which literal, and all tenants; once, before the first index_build(). False when memory is out. */
 bool index_names(struct policy *policy);
-bool index_build(
-    struct index *index, struct policy *policy, struct scope *const *scopes, size_t count);
+bool index_build(struct index *index, struct policy *policy, struct scope *const *scopes, size_t count);
 
 typedef void index_visit(const struct scope *scope, const struct query *query, void *context);
 /* Visits the scopes that may match; each must still be asked. */
-void index_each(const struct index *index, const struct policy *policy, const struct query *query,
-    index_visit *visit, void *context);
+void index_each(const struct index *index, const struct policy *policy, const struct query *query, index_visit *visit,
+    void *context);
 
 #endif

@@ -36,15 +36,13 @@ is_file_name(const char *name)
 static int
 by_name(const void *a, const void *b)
 {
-	const struct policy_file *x = *(const struct policy_file *const *)a,
-				 *y = *(const struct policy_file *const *)b;
+	const struct policy_file *x = *(const struct policy_file *const *)a, *y = *(const struct policy_file *const *)b;
 
 	return strcmp(x->name, y->name);
 }
 
 static void
-read_files(
-    struct policy *policy, const struct policy_file **files, size_t count, struct faults *faults)
+read_files(struct policy *policy, const struct policy_file **files, size_t count, struct faults *faults)
 {
 	qsort(files, count, sizeof *files, by_name);
 	for (size_t i = 0; i < count; i++) {
@@ -96,10 +94,8 @@ sort_rules(struct policy *policy, struct faults *faults)
 static bool
 build_indexes(struct policy *policy)
 {
-	size_t most =
-	    policy->rule_count > policy->limit_count ? policy->rule_count : policy->limit_count;
-	AUTO_FREE
-	struct scope **scopes = calloc(most + 1, sizeof *scopes);
+	size_t most = policy->rule_count > policy->limit_count ? policy->rule_count : policy->limit_count;
+	AUTO_FREE struct scope **scopes = calloc(most + 1, sizeof *scopes);
 
 	if (scopes == NULL || !index_names(policy))
 		return false;
@@ -128,11 +124,9 @@ load(struct policy *policy, const struct policy_file **files, size_t count, stru
 }
 
 struct policy *
-policy_load(const struct policy_file *files, size_t count, uint64_t generation, int64_t now_us,
-    struct faults *faults)
+policy_load(const struct policy_file *files, size_t count, uint64_t generation, int64_t now_us, struct faults *faults)
 {
-	AUTO_FREE
-	const struct policy_file **sorted = calloc(count + 1, sizeof *sorted);
+	AUTO_FREE const struct policy_file **sorted = calloc(count + 1, sizeof *sorted);
 	struct policy *policy = calloc(1, sizeof *policy);
 	size_t before = faults->count;
 
@@ -140,8 +134,7 @@ policy_load(const struct policy_file *files, size_t count, uint64_t generation, 
 	if (sorted == NULL || policy == NULL) {
 		faults_add(faults, "policy", 0, 0, "out of memory");
 	} else if (count > POLICY_FILES_MAX) {
-		faults_add(faults, "policy", 0, 0, "%zu files; at most %d are allowed", count,
-		    POLICY_FILES_MAX);
+		faults_add(faults, "policy", 0, 0, "%zu files; at most %d are allowed", count, POLICY_FILES_MAX);
 	} else {
 		for (size_t i = 0; i < count; i++)
 			sorted[i] = &files[i];

@@ -27,8 +27,7 @@ take_names(struct query *query, const struct policy_request *request)
 }
 
 bool
-query_init(struct query *query, const struct policy *policy, const struct policy_request *request,
-    bool timed)
+query_init(struct query *query, const struct policy *policy, const struct policy_request *request, bool timed)
 {
 	query->request = request;
 	query->timed = timed;
@@ -78,11 +77,10 @@ traits_match(const struct selector *selector, const struct policy_request *reque
 	const struct traits *traits = selector->traits;
 	size_t tenant = selector->tenant ? strlen(selector->tenant) : 0;
 
-	if (selector->tenant && (strncmp(request->share, selector->tenant, tenant) != 0 ||
-				    request->share[tenant] != '/'))
+	if (selector->tenant &&
+	    (strncmp(request->share, selector->tenant, tenant) != 0 || request->share[tenant] != '/'))
 		return false;
-	if (traits->class &&
-	    (request->share_class == NULL || strcmp(request->share_class, traits->class) != 0))
+	if (traits->class && (request->share_class == NULL || strcmp(request->share_class, traits->class) != 0))
 		return false;
 	for (size_t i = 0; i < traits->label_count; i++)
 		if (!has_label(request, &traits->labels[i]))

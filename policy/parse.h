@@ -25,8 +25,7 @@ struct parse {
 	const char *file;   /* its name, in the arena */
 	const char *tenant; /* or NULL: an operator's file, tenant "*" */
 	struct sets sets[DIMENSIONS];
-	const struct selector *
-	    *everything; /* by dimension: what an omitted selector means; in the arena */
+	const struct selector **everything; /* by dimension: what an omitted selector means; in the arena */
 };
 
 /* A name or glob as it stands in a selector, with its tenant. */
@@ -37,8 +36,7 @@ struct scoped_name {
 
 /* ---- values (policy/parse_value.c) ---- */
 
-#define FAULT(parse, node, ...) \
-	faults_add((parse)->faults, (parse)->file, (node)->line, (node)->column, __VA_ARGS__)
+#define FAULT(parse, node, ...) faults_add((parse)->faults, (parse)->file, (node)->line, (node)->column, __VA_ARGS__)
 
 /* Text of a file as it can be shown: escaped and cut. */
 struct shown {
@@ -47,16 +45,13 @@ struct shown {
 struct shown show(const char *text);
 
 void parse_out_of_memory(struct parse *parse);
-bool parse_is_kind(
-    struct parse *parse, const struct yaml *node, enum yaml_kind kind, const char *what);
+bool parse_is_kind(struct parse *parse, const struct yaml *node, enum yaml_kind kind, const char *what);
 /* The number of the word in the NULL-terminated list, or -1. */
-int parse_word(
-    struct parse *parse, const struct yaml *node, const char *what, const char *const *words);
+int parse_word(struct parse *parse, const struct yaml *node, const char *what, const char *const *words);
 /* A name of base/name.h, copied into the arena. */
 const char *parse_name(struct parse *parse, const struct yaml *node, const char *what);
 /* {key: value} of a share set or a test. */
-bool parse_labels(struct parse *parse, const struct yaml *node, const struct policy_label **labels,
-    size_t *count);
+bool parse_labels(struct parse *parse, const struct yaml *node, const struct policy_label **labels, size_t *count);
 extern const char *const share_classes[];
 
 /* ---- names and sets (policy/parse_name.c, policy/parse_selector.c, policy/parse_set.c) ---- */
@@ -64,11 +59,10 @@ extern const char *const share_classes[];
 extern const char *const dimension_words[DIMENSIONS]; /* "share" */
 extern const char *const section_words[DIMENSIONS];   /* "shares" */
 
-bool parse_scoped_name(struct parse *parse, const struct yaml *node, enum dimension dimension,
-    struct scoped_name *name);
+bool parse_scoped_name(
+    struct parse *parse, const struct yaml *node, enum dimension dimension, struct scoped_name *name);
 /* One exact name, no glob, with its tenant; copied. For tests. */
-const char *parse_exact_name(
-    struct parse *parse, const struct yaml *node, enum dimension dimension);
+const char *parse_exact_name(struct parse *parse, const struct yaml *node, enum dimension dimension);
 
 /* A selector that is being made. */
 struct filling {
@@ -79,17 +73,15 @@ struct filling {
 };
 
 /* `members`: the most that selector_add() will be called for. */
-bool selector_begin(
-    struct parse *parse, enum dimension dimension, size_t members, struct filling *filling);
-bool selector_add(struct parse *parse, enum dimension dimension, const struct scoped_name *name,
-    struct filling *filling);
+bool selector_begin(struct parse *parse, enum dimension dimension, size_t members, struct filling *filling);
+bool selector_add(
+    struct parse *parse, enum dimension dimension, const struct scoped_name *name, struct filling *filling);
 void selector_end(struct filling *filling);
 /* Not more members than a set or list may have. */
 bool parse_member_count(struct parse *parse, const struct yaml *list, const char *what);
 
 /* The set of this file that a value names, or NULL. */
-const struct selector *parse_find_set(
-    const struct parse *parse, enum dimension dimension, const struct yaml *node);
+const struct selector *parse_find_set(const struct parse *parse, enum dimension dimension, const struct yaml *node);
 /* Makes what an omitted selector means in this file. */
 bool parse_everything(struct parse *parse);
 void parse_sets(struct parse *parse, const struct yaml *section, enum dimension dimension);
@@ -104,7 +96,6 @@ void parse_rules(struct parse *parse, const struct yaml *section);
 void parse_limits(struct parse *parse, const struct yaml *section);
 void parse_tests(struct parse *parse, const struct yaml *section);
 /* One file; its yaml tree is not needed afterwards. */
-void parse_policy_file(
-    struct policy *policy, const struct policy_file *file, struct faults *faults);
+void parse_policy_file(struct policy *policy, const struct policy_file *file, struct faults *faults);
 
 #endif

@@ -13,10 +13,8 @@ parse_version(struct parse *parse, const struct yaml *root)
 
 	if (version == NULL)
 		FAULT(parse, root, "the file has no version; it begins with 'version: 1'");
-	else if (parse_is_kind(parse, version, YAML_SCALAR, "version") &&
-		 strcmp(version->text, "1") != 0)
-		FAULT(parse, version, "version: '%s' is not known to this program; 1 is",
-		    show(version->text).text);
+	else if (parse_is_kind(parse, version, YAML_SCALAR, "version") && strcmp(version->text, "1") != 0)
+		FAULT(parse, version, "version: '%s' is not known to this program; 1 is", show(version->text).text);
 	else
 		return true;
 	return false;

@@ -11,8 +11,7 @@
 #define LEASES_MAX 1000000
 
 static void
-parse_count(
-    struct parse *parse, const struct yaml *map, const char *key, uint64_t most, uint64_t *count)
+parse_count(struct parse *parse, const struct yaml *map, const char *key, uint64_t most, uint64_t *count)
 {
 	const struct yaml *node = yaml_find(map, key);
 	struct error error;
@@ -34,8 +33,7 @@ parse_bandwidth(struct parse *parse, const struct yaml *map, struct policy_limit
 	if (parse_size(node->text, &amounts->bandwidth, &error) < 0)
 		FAULT(parse, node, "bandwidth (bytes per second): %s", error.text);
 	else if (amounts->bandwidth == 0)
-		FAULT(
-		    parse, node, "bandwidth: 0 would let nothing through; to forbid, write a deny");
+		FAULT(parse, node, "bandwidth: 0 would let nothing through; to forbid, write a deny");
 }
 
 static void
@@ -73,8 +71,7 @@ parse_attach_rate(struct parse *parse, const struct yaml *map, struct policy_lim
 	    strcmp(node->text + length - (sizeof unit - 1), unit) == 0)
 		memcpy(digits, node->text, length - (sizeof unit - 1));
 	if (parse_number(digits, 1, LEASES_MAX, &rate, NULL) < 0)
-		FAULT(parse, node,
-		    "attach_rate: '%s' is not a rate; write it like 20/min, from 1/min to %d/min",
+		FAULT(parse, node, "attach_rate: '%s' is not a rate; write it like 20/min, from 1/min to %d/min",
 		    show(node->text).text, LEASES_MAX);
 	amounts->attach_rate = (uint32_t)rate;
 }
@@ -95,8 +92,7 @@ parse_amounts(struct parse *parse, const struct yaml *map, struct policy_limits 
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 		some |= yaml_find(map, keys[i]) != NULL;
 	if (!some)
-		FAULT(parse, map,
-		    "limits: limits nothing; give iops, bandwidth, leases or attach_rate");
+		FAULT(parse, map, "limits: limits nothing; give iops, bandwidth, leases or attach_rate");
 }
 
 static bool
@@ -107,8 +103,8 @@ parse_limit(struct parse *parse, const struct yaml *map)
 	struct policy *policy = parse->policy;
 	struct limit *limit = arena_take(&policy->arena, sizeof *limit), **limits;
 
-	limits = arena_grow(&policy->arena, policy->limits, policy->limit_count,
-	    &policy->limit_room, sizeof(struct limit *));
+	limits = arena_grow(
+	    &policy->arena, policy->limits, policy->limit_count, &policy->limit_room, sizeof(struct limit *));
 	if (limit == NULL || limits == NULL) {
 		parse_out_of_memory(parse);
 		return false;
@@ -129,8 +125,7 @@ parse_limits(struct parse *parse, const struct yaml *section)
 		return;
 	for (const struct yaml *map = section->first; map; map = map->next) {
 		if (parse->policy->limit_count == POLICY_LIMITS_MAX) {
-			FAULT(parse, map, "limits: more than %d in all files together",
-			    POLICY_LIMITS_MAX);
+			FAULT(parse, map, "limits: more than %d in all files together", POLICY_LIMITS_MAX);
 			return;
 		}
 		if (parse_is_kind(parse, map, YAML_MAP, "limits") && !parse_limit(parse, map))

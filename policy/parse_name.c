@@ -7,10 +7,8 @@
 
 #include "policy/parse.h"
 
-const char *const dimension_words[DIMENSIONS] = {
-    [BY_SHARE] = "share", [BY_VM] = "VM", [BY_HOST] = "host"};
-const char *const section_words[DIMENSIONS] = {
-    [BY_SHARE] = "shares", [BY_VM] = "vms", [BY_HOST] = "hosts"};
+const char *const dimension_words[DIMENSIONS] = {[BY_SHARE] = "share", [BY_VM] = "VM", [BY_HOST] = "host"};
+const char *const section_words[DIMENSIONS] = {[BY_SHARE] = "shares", [BY_VM] = "vms", [BY_HOST] = "hosts"};
 
 /* A name, in which '*' and '?' may stand anywhere. */
 static bool
@@ -38,16 +36,14 @@ refuse_form(struct parse *parse, const struct yaml *node, enum dimension dimensi
 
 /* "web-1" or "acme/web-1" in the file of tenant acme. */
 static bool
-scope_to_tenant(struct parse *parse, const struct yaml *node, enum dimension dimension,
-    struct scoped_name *name)
+scope_to_tenant(struct parse *parse, const struct yaml *node, enum dimension dimension, struct scoped_name *name)
 {
 	const char *slash = strchr(node->text, '/'), *local = slash ? slash + 1 : node->text;
 	size_t length = strlen(parse->tenant);
 
 	if (!is_name_or_glob(local, strlen(local)))
 		return refuse_form(parse, node, dimension);
-	if (slash && ((size_t)(slash - node->text) != length ||
-			 memcmp(node->text, parse->tenant, length) != 0)) {
+	if (slash && ((size_t)(slash - node->text) != length || memcmp(node->text, parse->tenant, length) != 0)) {
 		FAULT(parse, node,
 		    "%s: '%s' is not %s's; this file is of tenant %s and speaks of its %ss only (a "
 		    "file with tenant: \"*\" may "
@@ -64,8 +60,7 @@ scope_to_tenant(struct parse *parse, const struct yaml *node, enum dimension dim
 
 /* "acme/web-1", a glob in either half, or "*" in an operator's file. */
 static bool
-scope_to_all(struct parse *parse, const struct yaml *node, enum dimension dimension,
-    struct scoped_name *name)
+scope_to_all(struct parse *parse, const struct yaml *node, enum dimension dimension, struct scoped_name *name)
 {
 	const char *slash = strchr(node->text, '/');
 
@@ -102,8 +97,7 @@ scope_host(struct parse *parse, const struct yaml *node, struct scoped_name *nam
 }
 
 bool
-parse_scoped_name(struct parse *parse, const struct yaml *node, enum dimension dimension,
-    struct scoped_name *name)
+parse_scoped_name(struct parse *parse, const struct yaml *node, enum dimension dimension, struct scoped_name *name)
 {
 	memset(name, 0, sizeof *name);
 	if (!parse_is_kind(parse, node, YAML_SCALAR, section_words[dimension]))
@@ -124,8 +118,7 @@ parse_exact_name(struct parse *parse, const struct yaml *node, enum dimension di
 	if (!parse_scoped_name(parse, node, dimension, &name))
 		return NULL;
 	if (name.any || is_glob(name.text)) {
-		FAULT(parse, node,
-		    "%s: '%s' is a glob; a test asks about one %s, so write its name",
+		FAULT(parse, node, "%s: '%s' is a glob; a test asks about one %s, so write its name",
 		    dimension_words[dimension], show(node->text).text, dimension_words[dimension]);
 		return NULL;
 	}

@@ -48,8 +48,7 @@ parse_effect(struct parse *parse, const struct yaml *map, struct rule *rule)
 	const struct yaml *allow = yaml_find(map, "allow"), *deny = yaml_find(map, "deny");
 
 	if (allow && deny) {
-		FAULT(
-		    parse, deny, "a rule that has 'allow' cannot have 'deny' too; write two rules");
+		FAULT(parse, deny, "a rule that has 'allow' cannot have 'deny' too; write two rules");
 		return false;
 	}
 	if (allow == NULL && deny == NULL) {
@@ -139,8 +138,7 @@ parse_id(struct parse *parse, const struct yaml *map, struct rule *rule)
 	const struct yaml *node = yaml_find(map, "id");
 
 	if (node == NULL)
-		FAULT(parse, map,
-		    "the rule has no id; give it one that no other rule of any file has");
+		FAULT(parse, map, "the rule has no id; give it one that no other rule of any file has");
 	else
 		rule->id = parse_name(parse, node, "id");
 }
@@ -149,8 +147,8 @@ static bool
 keep_rule(struct parse *parse, struct rule *rule)
 {
 	struct policy *policy = parse->policy;
-	struct rule **rules = arena_grow(&policy->arena, policy->rules, policy->rule_count,
-	    &policy->rule_room, sizeof(struct rule *));
+	struct rule **rules =
+	    arena_grow(&policy->arena, policy->rules, policy->rule_count, &policy->rule_room, sizeof(struct rule *));
 
 	if (rules == NULL) {
 		parse_out_of_memory(parse);
@@ -164,8 +162,8 @@ keep_rule(struct parse *parse, struct rule *rule)
 static bool
 parse_rule(struct parse *parse, const struct yaml *map)
 {
-	static const char *const keys[] = {"id", "allow", "deny", "hosts", "vms", "shares", "mode",
-	    "grant", "ticket", "when", "max_ttl", "observe", NULL};
+	static const char *const keys[] = {"id", "allow", "deny", "hosts", "vms", "shares", "mode", "grant", "ticket",
+	    "when", "max_ttl", "observe", NULL};
 	const struct yaml *when = yaml_find(map, "when");
 	struct rule *rule = arena_take(&parse->policy->arena, sizeof *rule);
 
@@ -195,8 +193,7 @@ parse_rules(struct parse *parse, const struct yaml *section)
 		return;
 	for (const struct yaml *map = section->first; map; map = map->next) {
 		if (parse->policy->rule_count == POLICY_RULES_MAX) {
-			FAULT(parse, map, "rules: more than %d in all files together",
-			    POLICY_RULES_MAX);
+			FAULT(parse, map, "rules: more than %d in all files together", POLICY_RULES_MAX);
 			return;
 		}
 		if (parse_is_kind(parse, map, YAML_MAP, "rules") && !parse_rule(parse, map))

@@ -28,8 +28,7 @@ selector_new(struct parse *parse, enum dimension dimension)
 }
 
 bool
-selector_begin(
-    struct parse *parse, enum dimension dimension, size_t members, struct filling *filling)
+selector_begin(struct parse *parse, enum dimension dimension, size_t members, struct filling *filling)
 {
 	struct arena *arena = &parse->policy->arena;
 
@@ -59,8 +58,7 @@ note_tenant(struct parse *parse, struct filling *filling, const char *text)
 	if (filling->several_tenants)
 		return true;
 	if (text[length] != '/' || memchr(text, '*', length) || memchr(text, '?', length) ||
-	    (selector->tenant && (strlen(selector->tenant) != length ||
-				     memcmp(selector->tenant, text, length) != 0))) {
+	    (selector->tenant && (strlen(selector->tenant) != length || memcmp(selector->tenant, text, length) != 0))) {
 		filling->several_tenants = true;
 		selector->tenant = NULL;
 		return true;
@@ -71,8 +69,7 @@ note_tenant(struct parse *parse, struct filling *filling, const char *text)
 }
 
 bool
-selector_add(struct parse *parse, enum dimension dimension, const struct scoped_name *name,
-    struct filling *filling)
+selector_add(struct parse *parse, enum dimension dimension, const struct scoped_name *name, struct filling *filling)
 {
 	struct selector *selector = filling->selector;
 	struct arena *arena = &parse->policy->arena;
@@ -88,8 +85,7 @@ selector_add(struct parse *parse, enum dimension dimension, const struct scoped_
 		*glob = glob_compile(arena_text(arena, name->text, strlen(name->text)) ?: "");
 		done = glob->length > 0;
 	} else {
-		uint32_t atom = atoms_add(
-		    &parse->policy->names[dimension], arena, name->text, strlen(name->text));
+		uint32_t atom = atoms_add(&parse->policy->names[dimension], arena, name->text, strlen(name->text));
 
 		filling->atoms[selector->atom_count++] = atom;
 		done = atom != NO_ATOM;
@@ -128,8 +124,7 @@ bool
 parse_member_count(struct parse *parse, const struct yaml *list, const char *what)
 {
 	if (list->count > POLICY_MEMBERS_MAX)
-		FAULT(parse, list, "%s: %zu members; at most %d are allowed", what, list->count,
-		    POLICY_MEMBERS_MAX);
+		FAULT(parse, list, "%s: %zu members; at most %d are allowed", what, list->count, POLICY_MEMBERS_MAX);
 	return list->count <= POLICY_MEMBERS_MAX;
 }
 
@@ -138,8 +133,7 @@ parse_member_count(struct parse *parse, const struct yaml *list, const char *wha
 bool
 parse_everything(struct parse *parse)
 {
-	parse->everything =
-	    arena_array(&parse->policy->arena, DIMENSIONS, sizeof *parse->everything);
+	parse->everything = arena_array(&parse->policy->arena, DIMENSIONS, sizeof *parse->everything);
 	if (parse->everything == NULL) {
 		parse_out_of_memory(parse);
 		return false;
@@ -149,8 +143,7 @@ parse_everything(struct parse *parse)
 		struct scoped_name name;
 		struct filling filling;
 
-		if (!parse_scoped_name(parse, &star, d, &name) ||
-		    !selector_begin(parse, d, 1, &filling) ||
+		if (!parse_scoped_name(parse, &star, d, &name) || !selector_begin(parse, d, 1, &filling) ||
 		    !selector_add(parse, d, &name, &filling))
 			return false;
 		parse->everything[d] = filling.selector;
@@ -160,12 +153,10 @@ parse_everything(struct parse *parse)
 
 /* Puts the sets that are named into parts, and all else into one selector, the last part. */
 static bool
-parse_parts(struct parse *parse, const struct yaml *node, enum dimension dimension,
-    struct selection *selection)
+parse_parts(struct parse *parse, const struct yaml *node, enum dimension dimension, struct selection *selection)
 {
 	size_t members = node->kind == YAML_LIST ? node->count : 1;
-	const struct selector **parts =
-	    arena_array(&parse->policy->arena, members + 1, sizeof *parts);
+	const struct selector **parts = arena_array(&parse->policy->arena, members + 1, sizeof *parts);
 	const struct yaml *member = node->kind == YAML_LIST ? node->first : node;
 	struct filling own = {0};
 	bool good = true;
@@ -184,8 +175,8 @@ parse_parts(struct parse *parse, const struct yaml *node, enum dimension dimensi
 		}
 		if (own.selector == NULL && !selector_begin(parse, dimension, members, &own))
 			return false;
-		good &= parse_scoped_name(parse, member, dimension, &name) &&
-			selector_add(parse, dimension, &name, &own);
+		good &=
+		    parse_scoped_name(parse, member, dimension, &name) && selector_add(parse, dimension, &name, &own);
 	}
 	if (own.selector) {
 		selector_end(&own);
@@ -196,8 +187,7 @@ parse_parts(struct parse *parse, const struct yaml *node, enum dimension dimensi
 }
 
 static bool
-parse_selection(struct parse *parse, const struct yaml *map, enum dimension dimension,
-    struct selection *selection)
+parse_selection(struct parse *parse, const struct yaml *map, enum dimension dimension, struct selection *selection)
 {
 	const struct yaml *node = yaml_find(map, section_words[dimension]);
 	const char *what = section_words[dimension];
@@ -208,8 +198,7 @@ parse_selection(struct parse *parse, const struct yaml *map, enum dimension dime
 		return true;
 	}
 	if (node->kind != YAML_SCALAR || (node->text[0] == '\0' && !node->quoted)) {
-		if (!parse_is_kind(parse, node, YAML_LIST, what) ||
-		    !parse_member_count(parse, node, what))
+		if (!parse_is_kind(parse, node, YAML_LIST, what) || !parse_member_count(parse, node, what))
 			return false;
 		if (node->count == 0) {
 			FAULT(parse, node,

@@ -8,8 +8,7 @@
 
 /* Sets do not nest, and a member that only looks like one would quietly be a name. */
 static bool
-is_other_set(struct parse *parse, const struct yaml *section, const struct yaml *set,
-    const struct yaml *member)
+is_other_set(struct parse *parse, const struct yaml *section, const struct yaml *set, const struct yaml *member)
 {
 	if (member->kind != YAML_SCALAR || strcmp(member->text, set->key) == 0 ||
 	    yaml_find(section, member->text) == NULL)
@@ -22,15 +21,13 @@ is_other_set(struct parse *parse, const struct yaml *section, const struct yaml 
 }
 
 static const struct selector *
-parse_member_list(struct parse *parse, const struct yaml *section, const struct yaml *set,
-    enum dimension dimension)
+parse_member_list(struct parse *parse, const struct yaml *section, const struct yaml *set, enum dimension dimension)
 {
 	const struct yaml *member = set->kind == YAML_LIST ? set->first : set;
 	struct filling filling;
 	bool good = true;
 
-	if (!parse_member_count(parse, set, set->key) ||
-	    !selector_begin(parse, dimension, set->count + 1, &filling))
+	if (!parse_member_count(parse, set, set->key) || !selector_begin(parse, dimension, set->count + 1, &filling))
 		return NULL;
 	for (; member; member = set->kind == YAML_LIST ? member->next : NULL) {
 		struct scoped_name name;
@@ -59,8 +56,7 @@ parse_traits(struct parse *parse, const struct yaml *set)
 	}
 	yaml_allow_keys(parse->yaml, set, keys, parse->faults);
 	if (set->count == 0)
-		FAULT(parse, set, "%s: an empty set by traits; give it a class, labels, or both",
-		    set->key);
+		FAULT(parse, set, "%s: an empty set by traits; give it a class, labels, or both", set->key);
 	if (class) {
 		int word = parse_word(parse, class, "class", share_classes);
 
@@ -74,8 +70,7 @@ parse_traits(struct parse *parse, const struct yaml *set)
 }
 
 static void
-parse_set(struct parse *parse, const struct yaml *section, const struct yaml *set,
-    enum dimension dimension)
+parse_set(struct parse *parse, const struct yaml *section, const struct yaml *set, enum dimension dimension)
 {
 	struct sets *sets = &parse->sets[dimension];
 	struct arena *arena = &parse->policy->arena;
@@ -97,8 +92,7 @@ parse_set(struct parse *parse, const struct yaml *section, const struct yaml *se
 		selector = parse_is_kind(parse, set, YAML_LIST, set->key)
 			       ? parse_member_list(parse, section, set, dimension)
 			       : NULL;
-	all = arena_grow(
-	    arena, sets->at, sets->names.count, &sets->room, sizeof(struct selector *));
+	all = arena_grow(arena, sets->at, sets->names.count, &sets->room, sizeof(struct selector *));
 	number = atoms_add(&sets->names, arena, set->key, strlen(set->key));
 	if (number == NO_ATOM || all == NULL) {
 		parse_out_of_memory(parse);
@@ -115,8 +109,8 @@ parse_sets(struct parse *parse, const struct yaml *section, enum dimension dimen
 	if (section == NULL || !parse_is_kind(parse, section, YAML_MAP, section_words[dimension]))
 		return;
 	if (section->count > POLICY_SETS_MAX) {
-		FAULT(parse, section, "%s: %zu sets; at most %d are allowed in a file",
-		    section_words[dimension], section->count, POLICY_SETS_MAX);
+		FAULT(parse, section, "%s: %zu sets; at most %d are allowed in a file", section_words[dimension],
+		    section->count, POLICY_SETS_MAX);
 		return;
 	}
 	for (const struct yaml *set = section->first; set; set = set->next)
@@ -127,9 +121,8 @@ const struct selector *
 parse_find_set(const struct parse *parse, enum dimension dimension, const struct yaml *node)
 {
 	const struct sets *sets = &parse->sets[dimension];
-	uint32_t number = node->kind == YAML_SCALAR
-			      ? atoms_find(&sets->names, node->text, strlen(node->text))
-			      : NO_ATOM;
+	uint32_t number =
+	    node->kind == YAML_SCALAR ? atoms_find(&sets->names, node->text, strlen(node->text)) : NO_ATOM;
 
 	return number == NO_ATOM ? NULL : sets->at[number];
 }

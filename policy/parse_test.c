@@ -15,8 +15,7 @@ demand(struct parse *parse, const struct yaml *map, const char *key)
 	const struct yaml *node = yaml_find(map, key);
 
 	if (node == NULL)
-		FAULT(parse, map,
-		    "the test has no '%s'; host, vm, share, verb and expect are needed", key);
+		FAULT(parse, map, "the test has no '%s'; host, vm, share, verb and expect are needed", key);
 	return node;
 }
 
@@ -52,8 +51,7 @@ parse_verb_and_mode(struct parse *parse, const struct yaml *map, struct policy_r
 	const struct yaml *verb = demand(parse, map, "verb"), *mode = yaml_find(map, "mode");
 	uint8_t verbs = 0;
 
-	if (verb && parse_is_kind(parse, verb, YAML_SCALAR, "verb") &&
-	    parse_verbs(parse, verb, &verbs))
+	if (verb && parse_is_kind(parse, verb, YAML_SCALAR, "verb") && parse_verbs(parse, verb, &verbs))
 		request->verb = verbs;
 	request->mode = mode && parse_word(parse, mode, "mode", modes) == 1 ? MODE_RW : MODE_RO;
 }
@@ -96,19 +94,18 @@ parse_expectation(struct parse *parse, const struct yaml *map, struct policy_tes
 static bool
 parse_test(struct parse *parse, const struct yaml *map, unsigned number)
 {
-	static const char *const keys[] = {"host", "vm", "share", "verb", "expect", "mode", "rule",
-	    "at", "class", "labels", "grant", "ticket", NULL};
+	static const char *const keys[] = {
+	    "host", "vm", "share", "verb", "expect", "mode", "rule", "at", "class", "labels", "grant", "ticket", NULL};
 	struct policy *policy = parse->policy;
 	struct policy_test *test = arena_take(&policy->arena, sizeof *test), **tests;
 
-	tests = arena_grow(&policy->arena, policy->tests, policy->test_count, &policy->test_room,
-	    sizeof(struct policy_test *));
+	tests = arena_grow(
+	    &policy->arena, policy->tests, policy->test_count, &policy->test_room, sizeof(struct policy_test *));
 	if (test == NULL || tests == NULL) {
 		parse_out_of_memory(parse);
 		return false;
 	}
-	*test = (struct policy_test){
-	    .file = parse->file, .line = map->line, .column = map->column, .number = number};
+	*test = (struct policy_test){.file = parse->file, .line = map->line, .column = map->column, .number = number};
 	yaml_allow_keys(parse->yaml, map, keys, parse->faults);
 	parse_names(parse, map, &test->request);
 	parse_share_traits(parse, map, &test->request);
@@ -130,8 +127,7 @@ parse_tests(struct parse *parse, const struct yaml *section)
 		return;
 	for (const struct yaml *map = section->first; map; map = map->next) {
 		if (parse->policy->test_count == POLICY_TESTS_MAX) {
-			FAULT(parse, map, "tests: more than %d in all files together",
-			    POLICY_TESTS_MAX);
+			FAULT(parse, map, "tests: more than %d in all files together", POLICY_TESTS_MAX);
 			return;
 		}
 		number++;

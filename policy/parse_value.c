@@ -36,11 +36,9 @@ parse_is_kind(struct parse *parse, const struct yaml *node, enum yaml_kind kind,
 	bool empty = node->kind == YAML_SCALAR && !node->quoted && node->text[0] == '\0';
 
 	if (empty)
-		FAULT(parse, node, "%s: nothing stands here; write %s, or leave the key out", what,
-		    forms[kind]);
+		FAULT(parse, node, "%s: nothing stands here; write %s, or leave the key out", what, forms[kind]);
 	else if (node->kind != kind)
-		FAULT(parse, node, "%s: this is %s; %s is expected", what, forms[node->kind],
-		    forms[kind]);
+		FAULT(parse, node, "%s: this is %s; %s is expected", what, forms[node->kind], forms[kind]);
 	return !empty && node->kind == kind;
 }
 
@@ -68,11 +66,10 @@ parse_word(struct parse *parse, const struct yaml *node, const char *what, const
 	list_words(words, allowed, sizeof allowed);
 	near = nearest_word(node->text, words);
 	if (near)
-		FAULT(parse, node, "%s: '%s' is not known; did you mean '%s'? Allowed: %s", what,
-		    show(node->text).text, near, allowed);
+		FAULT(parse, node, "%s: '%s' is not known; did you mean '%s'? Allowed: %s", what, show(node->text).text,
+		    near, allowed);
 	else
-		FAULT(parse, node, "%s: '%s' is not known; allowed: %s", what,
-		    show(node->text).text, allowed);
+		FAULT(parse, node, "%s: '%s' is not known; allowed: %s", what, show(node->text).text, allowed);
 	return -1;
 }
 
@@ -109,8 +106,7 @@ parse_label(struct parse *parse, const struct yaml *node, struct policy_label *l
 	if (!parse_is_kind(parse, node, YAML_SCALAR, "labels"))
 		return false;
 	if (strlen(node->text) > POLICY_VALUE_MAX) {
-		FAULT(parse, node, "labels: the value of '%s' is longer than %d bytes", node->key,
-		    POLICY_VALUE_MAX);
+		FAULT(parse, node, "labels: the value of '%s' is longer than %d bytes", node->key, POLICY_VALUE_MAX);
 		return false;
 	}
 	label->key = arena_text(&parse->policy->arena, node->key, strlen(node->key));
@@ -121,8 +117,7 @@ parse_label(struct parse *parse, const struct yaml *node, struct policy_label *l
 }
 
 bool
-parse_labels(
-    struct parse *parse, const struct yaml *node, const struct policy_label **labels, size_t *count)
+parse_labels(struct parse *parse, const struct yaml *node, const struct policy_label **labels, size_t *count)
 {
 	struct policy_label *at;
 	size_t good = 0;
@@ -130,8 +125,7 @@ parse_labels(
 	if (!parse_is_kind(parse, node, YAML_MAP, "labels"))
 		return false;
 	if (node->count == 0 || node->count > POLICY_LABELS_MAX) {
-		FAULT(parse, node, "labels: %zu stand here; from 1 to %d are allowed", node->count,
-		    POLICY_LABELS_MAX);
+		FAULT(parse, node, "labels: %zu stand here; from 1 to %d are allowed", node->count, POLICY_LABELS_MAX);
 		return false;
 	}
 	at = arena_array(&parse->policy->arena, node->count, sizeof *at);

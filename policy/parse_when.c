@@ -31,8 +31,7 @@ parse_days(struct parse *parse, const struct yaml *node, struct when *when)
 		return;
 	}
 	if (node->count == 0)
-		FAULT(parse, node,
-		    "days: an empty list is never; name a day, or leave 'days' out for all");
+		FAULT(parse, node, "days: an empty list is never; name a day, or leave 'days' out for all");
 	for (const struct yaml *day = node->first; day; day = day->next)
 		add_days(parse, day, when);
 }
@@ -46,8 +45,7 @@ parse_minute(struct parse *parse, const struct yaml *node, uint16_t *minute)
 		return;
 	value = when_parse_minute(node->text);
 	if (value < 0)
-		FAULT(parse, node,
-		    "%s: '%s' is not a time of day; write it like \"07:00\", from 00:00 to 24:00",
+		FAULT(parse, node, "%s: '%s' is not a time of day; write it like \"07:00\", from 00:00 to 24:00",
 		    node->key, show(node->text).text);
 	else
 		*minute = (uint16_t)value;
@@ -56,11 +54,9 @@ parse_minute(struct parse *parse, const struct yaml *node, uint16_t *minute)
 static void
 parse_zone(struct parse *parse, const struct yaml *node, struct when *when)
 {
-	if (!parse_is_kind(parse, node, YAML_SCALAR, "zone") ||
-	    when_parse_zone(node->text, &when->east))
+	if (!parse_is_kind(parse, node, YAML_SCALAR, "zone") || when_parse_zone(node->text, &when->east))
 		return;
-	if (strcmp(node->text, "Z") == 0 || strcmp(node->text, "utc") == 0 ||
-	    strcmp(node->text, "GMT") == 0)
+	if (strcmp(node->text, "Z") == 0 || strcmp(node->text, "utc") == 0 || strcmp(node->text, "GMT") == 0)
 		FAULT(parse, node, "zone: '%s' is not known; did you mean 'UTC'?", node->text);
 	else
 		FAULT(parse, node,
@@ -102,9 +98,8 @@ parse_when(struct parse *parse, const struct yaml *node)
 		FAULT(parse, node,
 		    "when: names neither days nor a time; give days, from or to, or leave 'when' "
 		    "out for always");
-	else if (when->from == DAY_MINUTES)
-		FAULT(parse, from,
-		    "from: 24:00 is the end of the day; write 00:00 and the day after");
+	else if (from && when->from == DAY_MINUTES)
+		FAULT(parse, from, "from: 24:00 is the end of the day; write 00:00 and the day after");
 	else if (when->from == when->to)
 		FAULT(parse, node,
 		    "when: begins and ends at the same time of day; leave 'from' and 'to' out for "

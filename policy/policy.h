@@ -37,14 +37,14 @@ struct policy_label {
 };
 
 struct policy_request {
-	const char *host;             /* proved name of the host that asks */
-	const char *vm, *share;       /* "tenant/name" */
-	const char *share_class;      /* "disk", "usb" */
+	const char *host;        /* proved name of the host that asks */
+	const char *vm, *share;  /* "tenant/name" */
+	const char *share_class; /* "disk", "usb" */
 	const struct policy_label *labels;
 	size_t label_count;
 	enum policy_verb verb;
-	enum policy_mode mode;        /* of attach, handover and steal */
-	int64_t at_us;                /* wall clock, microseconds since 1970 UTC */
+	enum policy_mode mode; /* of attach, handover and steal */
+	int64_t at_us;         /* wall clock, microseconds since 1970 UTC */
 };
 
 /* What the state database and the ticket say; decides demands only. */
@@ -55,20 +55,21 @@ struct policy_facts {
 
 enum policy_outcome {
 	POLICY_ALLOWED,
-	POLICY_NO_RULE,      /* default deny */
+	POLICY_NO_RULE, /* default deny */
 	POLICY_RULE_DENIES,
-	POLICY_UNMET,        /* only unmet demands stand between */
+	POLICY_UNMET, /* only unmet demands stand between */
 };
 
 enum policy_demand { DEMAND_GRANT = 1 << 0, DEMAND_TICKET = 1 << 1 };
 
 struct policy_verdict {
 	enum policy_outcome outcome;
-	const char *rule;     /* id of the deciding rule (UNMET: the one with the fewest unmet demands, then lowest id), or NULL */
-	const char *file;     /* where it stands; valid as long as the policy */
+	const char
+	    *rule; /* id of the deciding rule (UNMET: the one with the fewest unmet demands, then lowest id), or NULL */
+	const char *file; /* where it stands; valid as long as the policy */
 	unsigned line;
-	unsigned unmet;       /* enum policy_demand mask, for UNMET */
-	int64_t max_ttl_us;   /* smallest among the matching allows; 0 = none */
+	unsigned unmet;     /* enum policy_demand mask, for UNMET */
+	int64_t max_ttl_us; /* smallest among the matching allows; 0 = none */
 	uint64_t generation;
 };
 
@@ -86,12 +87,12 @@ struct policy;
  * A test without `at` asks "ever?": a `when` on an allow counts as open, one on a deny as closed. So whether a file is
  * good never depends on the hour of the load (a restart at night must not refuse a policy for office hours), and
  * `now_us` decides nothing; it is kept for callers. */
-struct policy *policy_load(const struct policy_file *files, size_t count, uint64_t generation, int64_t now_us,
-    struct faults *faults);
+struct policy *policy_load(
+    const struct policy_file *files, size_t count, uint64_t generation, int64_t now_us, struct faults *faults);
 void policy_free(struct policy *policy);
 
-void policy_decide(const struct policy *policy, const struct policy_request *request,
-    const struct policy_facts *facts, struct policy_verdict *verdict);
+void policy_decide(const struct policy *policy, const struct policy_request *request, const struct policy_facts *facts,
+    struct policy_verdict *verdict);
 
 /* Calls `each` for every rule whose selectors match the request (observe rules too), in id order. */
 struct policy_match {
@@ -116,7 +117,7 @@ struct policy_limits {
 	uint64_t iops, bandwidth; /* per second; bytes */
 	int64_t burst_us;
 	uint32_t leases;
-	uint32_t attach_rate;     /* per minute */
+	uint32_t attach_rate; /* per minute */
 };
 void policy_limits(const struct policy *policy, const struct policy_request *request, struct policy_limits *limits);
 

@@ -36,9 +36,9 @@ struct traits {
 
 /* One set, or the literals and globs that a rule names itself. Matches when any of its members does. */
 struct selector {
-	uint32_t number;    /* among those of its dimension */
-	bool any;           /* "*" where it means everything */
-	const char *tenant; /* the one tenant that all members are of, or NULL: several, or any */
+	uint32_t number;       /* among those of its dimension */
+	bool any;              /* "*" where it means everything */
+	const char *tenant;    /* the one tenant that all members are of, or NULL: several, or any */
 	const uint32_t *atoms; /* literals, ascending */
 	size_t atom_count;
 	const struct glob *globs;
@@ -114,8 +114,7 @@ struct selector_list {
 /* Finds the few scopes that can match a request (policy/index.c). */
 struct index {
 	struct scope_list *filed[DIMENSIONS]; /* by selector number */
-	struct scope_list
-	    *scanned; /* by tenant number * VERB_COUNT + verb; after the last tenant: any */
+	struct scope_list *scanned;           /* by tenant number * VERB_COUNT + verb; after the last tenant: any */
 };
 
 struct policy {

@@ -61,11 +61,11 @@ run_test(const struct policy *policy, const struct policy_test *test, struct fau
 	if ((verdict.outcome == POLICY_ALLOWED) == test->allow &&
 	    (test->rule == NULL || (verdict.rule && strcmp(verdict.rule, test->rule) == 0)))
 		return;
-	snprintf(wanted, sizeof wanted, "%s%s%s%s", test->allow ? "allow" : "deny",
-	    test->rule ? " by '" : "", test->rule ?: "", test->rule ? "'" : "");
+	snprintf(wanted, sizeof wanted, "%s%s%s%s", test->allow ? "allow" : "deny", test->rule ? " by '" : "",
+	    test->rule ?: "", test->rule ? "'" : "");
 	print_verdict(&verdict, answer);
-	faults_add(faults, test->file, test->line, test->column, "test %u: expected %s, got %s%s",
-	    test->number, wanted, answer, hint(policy, test));
+	faults_add(faults, test->file, test->line, test->column, "test %u: expected %s, got %s%s", test->number, wanted,
+	    answer, hint(policy, test));
 }
 
 void

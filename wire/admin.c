@@ -15,7 +15,7 @@
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]) - 1) /* the last ends the list */
 
 static const struct admin_row rows[] = {
-#define MESSAGE(upper, lower, number, access)                                                      \
+#define MESSAGE(upper, lower, number, access) \
 	{{#lower, (number), sizeof(struct msg_##lower), FIELD_COUNT(lower##_fields), lower##_fields}, ACCESS_##access},
 #define U8(...)
 #define U16(...)

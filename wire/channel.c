@@ -25,9 +25,9 @@
 #include "wire/message_undef.h"
 
 static const struct channel_row rows[] = {
-#define MESSAGE(upper, lower, number, from, to, states, fd)                                        \
-	{{#upper, (number), sizeof(struct msg_##lower), ARRAY_LENGTH(lower##_fields) - 1, lower##_fields}, (from), (to), \
-	    (states), (fd)},
+#define MESSAGE(upper, lower, number, from, to, states, fd)                                                        \
+	{{#upper, (number), sizeof(struct msg_##lower), ARRAY_LENGTH(lower##_fields) - 1, lower##_fields}, (from), \
+	    (to), (states), (fd)},
 #define U8(...)
 #define U16(...)
 #define U32(...)

@@ -11,7 +11,7 @@
 #include "wire/message_undef.h"
 
 static const struct message_type types[] = {
-#define MESSAGE(upper, lower, number, ...)                                                         \
+#define MESSAGE(upper, lower, number, ...) \
 	{#upper, (number), sizeof(struct msg_##lower), ARRAY_LENGTH(lower##_fields) - 1, lower##_fields},
 #define U8(...)
 #define U16(...)

@@ -25,9 +25,9 @@ enum frame_control {
 #include "wire/message_undef.h"
 };
 
-#define NETBUS_ALPN    "netbus/1"
+#define NETBUS_ALPN     "netbus/1"
 #define NETBUS_PROTOCOL 1
-#define NETBUS_PORT    7715 /* default; not yet registered */
+#define NETBUS_PORT     7715 /* default; not yet registered */
 
 /* msg_attach.mode, and everywhere else a mode is a number */
 enum access_mode { ACCESS_RO = 0, ACCESS_RW = 1 };

@@ -27,22 +27,22 @@ frame_encode(const struct frame *frame, uint8_t out[static FRAME_HEADER_LEN])
 
 /* What an I/O request may look like. */
 static const struct io_rule {
-	uint8_t flags;       /* allowed */
-	bool has_range;      /* offset and count mean something, and count is not 0 */
-	bool has_payload;    /* count bytes follow */
+	uint8_t flags;    /* allowed */
+	bool has_range;   /* offset and count mean something, and count is not 0 */
+	bool has_payload; /* count bytes follow */
 	uint32_t count_most;
 } io_rules[] = {
-    [FRAME_READ - FRAME_READ] = {0, true, false, LIMIT_FRAME_PAYLOAD},
-    [FRAME_WRITE - FRAME_READ] = {FRAME_FUA, true, true, LIMIT_FRAME_PAYLOAD},
-    [FRAME_FLUSH - FRAME_READ] = {0, false, false, 0},
-    [FRAME_DISCARD - FRAME_READ] = {0, true, false, LIMIT_RANGE},
-    [FRAME_WRITE_ZEROES - FRAME_READ] = {FRAME_FUA | FRAME_NO_HOLE, true, false, LIMIT_RANGE},
+    [FRAME_READ - FRAME_FIRST_IO] = {0, true, false, LIMIT_FRAME_PAYLOAD},
+    [FRAME_WRITE - FRAME_FIRST_IO] = {FRAME_FUA, true, true, LIMIT_FRAME_PAYLOAD},
+    [FRAME_FLUSH - FRAME_FIRST_IO] = {0, false, false, 0},
+    [FRAME_DISCARD - FRAME_FIRST_IO] = {0, true, false, LIMIT_RANGE},
+    [FRAME_WRITE_ZEROES - FRAME_FIRST_IO] = {FRAME_FUA | FRAME_NO_HOLE, true, false, LIMIT_RANGE},
 };
 
 static bool
 request_is_good(const struct frame *frame)
 {
-	const struct io_rule *rule = &io_rules[frame->type - FRAME_READ];
+	const struct io_rule *rule = &io_rules[frame->type - FRAME_FIRST_IO];
 
 	if ((frame->flags & ~rule->flags) != 0 || frame->status != 0 || frame->epoch == 0)
 		return false;
@@ -50,7 +50,8 @@ request_is_good(const struct frame *frame)
 		return false;
 	if (!rule->has_range)
 		return frame->offset == 0 && frame->count == 0;
-	return frame->count > 0 && frame->count <= rule->count_most && frame->offset <= (uint64_t)INT64_MAX - frame->count;
+	return frame->count > 0 && frame->count <= rule->count_most &&
+	       frame->offset <= (uint64_t)INT64_MAX - frame->count;
 }
 
 static bool
@@ -66,8 +67,8 @@ reply_is_good(const struct frame *frame)
 static bool
 control_is_good(const struct frame *frame)
 {
-	return frame->flags == 0 && frame->status == 0 && frame->epoch == 0 && frame->offset == 0 && frame->count == 0 &&
-	    frame->id == 0 && frame->length <= LIMIT_CONTROL_PAYLOAD;
+	return frame->flags == 0 && frame->status == 0 && frame->epoch == 0 && frame->offset == 0 &&
+	       frame->count == 0 && frame->id == 0 && frame->length <= LIMIT_CONTROL_PAYLOAD;
 }
 
 static bool
@@ -126,9 +127,9 @@ status_from_errno(int negative_errno)
 	case -EDQUOT:
 		return STATUS_NO_SPACE;
 	default:
-		for (uint16_t status = 0; status < ARRAY_LENGTH(status_errnos); status++)
+		for (size_t status = 0; status < ARRAY_LENGTH(status_errnos); status++)
 			if (status_errnos[status] == negative_errno)
-				return status;
+				return (uint16_t)status;
 		return STATUS_IO;
 	}
 }

@@ -32,7 +32,8 @@
 
 /* I/O frames; control frames are enum frame_control in wire/control.h. */
 enum frame_io {
-	FRAME_READ = 0x10,
+	FRAME_FIRST_IO = 0x10,
+	FRAME_READ = FRAME_FIRST_IO,
 	FRAME_WRITE = 0x11,
 	FRAME_FLUSH = 0x12,
 	FRAME_DISCARD = 0x13,
@@ -50,12 +51,12 @@ enum frame_flag {
 
 enum frame_status {
 	STATUS_OK = 0,
-	STATUS_IO = 1,        /* EIO */
-	STATUS_NO_SPACE = 2,  /* ENOSPC */
-	STATUS_READ_ONLY = 3, /* EROFS */
-	STATUS_INVALID = 4,   /* EINVAL: outside the device, not a multiple of the logical block */
+	STATUS_IO = 1,          /* EIO */
+	STATUS_NO_SPACE = 2,    /* ENOSPC */
+	STATUS_READ_ONLY = 3,   /* EROFS */
+	STATUS_INVALID = 4,     /* EINVAL: outside the device, not a multiple of the logical block */
 	STATUS_UNSUPPORTED = 5, /* EOPNOTSUPP */
-	STATUS_ENDED = 6,     /* ESHUTDOWN: the lease ended or the epoch is stale */
+	STATUS_ENDED = 6,       /* ESHUTDOWN: the lease ended or the epoch is stale */
 	STATUS_LAST = STATUS_ENDED,
 };
 
@@ -76,7 +77,7 @@ int frame_decode(const uint8_t untrusted[static FRAME_HEADER_LEN], struct frame 
 static inline bool
 frame_is_io_request(const struct frame *frame)
 {
-	return frame->type >= FRAME_READ && frame->type <= FRAME_WRITE_ZEROES;
+	return frame->type >= FRAME_FIRST_IO && frame->type <= FRAME_WRITE_ZEROES;
 }
 
 /* STATUS_* for a negative errno, and back. */

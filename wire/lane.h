@@ -22,8 +22,8 @@ struct lane {
 	struct stream *stream; /* owned */
 	uint8_t in[LANE_IN];   /* start..end: read, not yet taken */
 	size_t start, end;
-	uint8_t *target;  /* of the payload under way, NULL: it is skipped */
-	uint32_t missing; /* bytes of it */
+	uint8_t *target;   /* of the payload under way, NULL: it is skipped */
+	uint32_t missing;  /* bytes of it */
 	bool heard, spoke; /* since somebody last looked: for silence on the lane */
 	uint8_t control[LIMIT_CONTROL_PAYLOAD];
 };

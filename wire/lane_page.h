@@ -19,8 +19,8 @@
 
 struct lane_counters {
 	_Atomic uint64_t submitted, completed, aborted, errors; /* requests */
-	_Atomic uint64_t last_completed;                        /* number of the last request answered, counted from 1 */
-	_Atomic uint64_t reads, writes, flushes, discards;      /* completed */
+	_Atomic uint64_t last_completed;                   /* number of the last request answered, counted from 1 */
+	_Atomic uint64_t reads, writes, flushes, discards; /* completed */
 	_Atomic uint64_t read_bytes, written_bytes;
 };
 

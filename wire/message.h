@@ -41,10 +41,10 @@ struct message_type {
  * wire/message_struct.h and wire/message_table.h turn a .def file into structs and into a table.
  *
  * A TEXT field lies in its struct as char name[most + 1], a BLOB as: */
-#define MESSAGE_BLOB(most)                                                                         \
-	struct {                                                                                   \
-		uint16_t length;                                                                   \
-		uint8_t bytes[most];                                                               \
+#define MESSAGE_BLOB(most)           \
+	struct {                     \
+		uint16_t length;     \
+		uint8_t bytes[most]; \
 	}
 
 /* Bytes used, -ENOBUFS when `room` is too small, -EINVAL when the struct itself breaks a limit (a bug of ours). */

@@ -32,7 +32,7 @@ const char *event_sentence(enum record_event event); /* for netbus-audit(5) */
 enum decision { DECISION_NONE, DECISION_ALLOW, DECISION_DENY };
 
 struct record_detail {
-	const char *key; /* [a-z_]+ */
+	const char *key;  /* [a-z_]+ */
 	const char *text; /* or NULL: then `number` */
 	uint64_t number;
 };
@@ -42,7 +42,7 @@ struct record {
 	enum record_event event;
 	enum decision decision;
 	const char *reason, *rule;
-	uint64_t generation; /* 0: left out */
+	uint64_t generation;           /* 0: left out */
 	const char *host, *vm, *admin; /* principal; tenant follows from vm, or from share */
 	const char *share;
 	const uint8_t *lease; /* 16 bytes, or NULL */

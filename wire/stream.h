@@ -27,7 +27,8 @@ struct stream_class {
 	/* Sends what it can. 0 = all sent, -EAGAIN = some is left (wait for EPOLLOUT), else broken. */
 	int (*flush)(struct stream *stream);
 	size_t (*queued)(const struct stream *stream); /* bytes not yet sent */
-	bool (*buffered)(const struct stream *stream); /* plaintext or records already read from the socket are waiting */
+	bool (*buffered)(
+	    const struct stream *stream); /* plaintext or records already read from the socket are waiting */
 	uint32_t (*wants)(const struct stream *stream); /* EPOLLIN | EPOLLOUT */
 	int (*fd)(const struct stream *stream);
 	void (*close)(struct stream *stream); /* says goodbye if it can without blocking; frees */

@@ -137,7 +137,7 @@ get_frame(struct link *link, struct frame *frame, uint8_t *payload)
 	uint8_t header[FRAME_HEADER_LEN];
 
 	return get(link, header, sizeof header) && frame_decode(header, frame) == 0 &&
-	    get(link, payload && frame->length <= LIMIT_CONTROL_PAYLOAD ? payload : waste, frame->length);
+	       get(link, payload && frame->length <= LIMIT_CONTROL_PAYLOAD ? payload : waste, frame->length);
 }
 
 static void
@@ -173,7 +173,8 @@ link_try_attach(struct link *link)
 		if (!get_frame(link, &frame, payload))
 			give_up("closed before ATTACHED");
 	} while (frame.type == FRAME_HELLO);
-	if (frame.type == FRAME_REFUSED && message_decode(control_type(FRAME_REFUSED), payload, frame.length, &refused) == 0 &&
+	if (frame.type == FRAME_REFUSED &&
+	    message_decode(control_type(FRAME_REFUSED), payload, frame.length, &refused) == 0 &&
 	    refused.reason == REASON_SHARE_BUSY)
 		return false;
 	if (frame.type != FRAME_ATTACHED ||
@@ -290,7 +291,8 @@ reserved_not_zero(struct link *link)
 {
 	uint8_t header[FRAME_HEADER_LEN];
 
-	frame_encode(&(struct frame){.type = FRAME_READ, .id = 1, .epoch = link->attached.epoch, .count = 4096}, header);
+	frame_encode(
+	    &(struct frame){.type = FRAME_READ, .id = 1, .epoch = link->attached.epoch, .count = 4096}, header);
 	header[FRAME_HEADER_LEN - 1] = 1;
 	put(link, header, sizeof header);
 }
@@ -300,7 +302,8 @@ write_longer_than_said(struct link *link)
 {
 	uint8_t header[FRAME_HEADER_LEN];
 
-	frame_encode(&(struct frame){.type = FRAME_WRITE, .id = 1, .epoch = link->attached.epoch, .count = 4096, .length = 8192},
+	frame_encode(
+	    &(struct frame){.type = FRAME_WRITE, .id = 1, .epoch = link->attached.epoch, .count = 4096, .length = 8192},
 	    header);
 	put(link, header, sizeof header);
 }
@@ -331,13 +334,15 @@ too_many_at_once(struct link *link)
 static void
 old_epoch(struct link *link)
 {
-	put_frame(link, &(struct frame){.type = FRAME_READ, .id = 1, .epoch = link->attached.epoch + 1, .count = 4096}, NULL, 0);
+	put_frame(link, &(struct frame){.type = FRAME_READ, .id = 1, .epoch = link->attached.epoch + 1, .count = 4096},
+	    NULL, 0);
 }
 
 static void
 beyond_the_end(struct link *link)
 {
-	struct frame frame = {.type = FRAME_READ, .id = 1, .epoch = link->attached.epoch, .offset = link->attached.size, .count = 4096};
+	struct frame frame = {
+	    .type = FRAME_READ, .id = 1, .epoch = link->attached.epoch, .offset = link->attached.size, .count = 4096};
 
 	put_frame(link, &frame, NULL, 0);
 }
@@ -345,7 +350,8 @@ beyond_the_end(struct link *link)
 static void
 misaligned(struct link *link)
 {
-	put_frame(link, &(struct frame){.type = FRAME_READ, .id = 1, .epoch = link->attached.epoch, .offset = 1, .count = 4096},
+	put_frame(link,
+	    &(struct frame){.type = FRAME_READ, .id = 1, .epoch = link->attached.epoch, .offset = 1, .count = 4096},
 	    NULL, 0);
 }
 
@@ -384,7 +390,9 @@ static const struct {
 static const char *
 outcome_name(enum outcome outcome)
 {
-	return outcome == ENDED ? "the connection ends" : outcome == REFUSED ? "REFUSED" : "a reply with status INVALID";
+	return outcome == ENDED     ? "the connection ends"
+	       : outcome == REFUSED ? "REFUSED"
+				    : "a reply with status INVALID";
 }
 
 /* Frames until the connection ends, a REFUSED, or a reply that says INVALID. A daemon that stays silent runs into the receive time-out. */
@@ -412,7 +420,8 @@ main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN); /* the other end closes when it has seen enough */
-	target.address = argv[1], target.port = argv[2], target.pki = argv[3], target.vm = argv[4], target.share = argv[5];
+	target.address = argv[1], target.port = argv[2], target.pki = argv[3], target.vm = argv[4],
+	target.share = argv[5];
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct link link = {0};
 		enum outcome seen;

@@ -88,7 +88,8 @@ main(int argc, char **argv)
 		unsigned long start, end;
 		char access[5];
 
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, access) == 3 && access[0] == 'r' && strstr(line, "[v") == NULL) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, access) == 3 && access[0] == 'r' &&
+		    strstr(line, "[v") == NULL) {
 			count += search_range(memory, start, end, needles, argc - 2);
 			ranges++;
 		}

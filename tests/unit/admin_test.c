@@ -94,8 +94,7 @@ static const struct line lines[] = {
     {{"a", "-v"}, .code = ADMIN_USAGE, .says = "two dashes"},
     {{0}, .code = ADMIN_USAGE, .says = "an operand is missing"},
     {{"a", "b", "c"}, .code = ADMIN_USAGE, .says = "'c' is an operand too many"},
-    {{"a", "b\033[2J", "c\033[2J"}, .code = ADMIN_USAGE,
-	.says = "'c\\x1b[2J' is an operand too many"},
+    {{"a", "b\033[2J", "c\033[2J"}, .code = ADMIN_USAGE, .says = "'c\\x1b[2J' is an operand too many"},
 };
 
 static void
@@ -106,8 +105,7 @@ takes_options_wherever_they_stand_and_names_what_is_wrong(void **state)
 		struct admin admin = {.verb = &some_verb};
 		const char *vm = NULL;
 		bool all = false;
-		const struct verb_option options[] = {
-		    {"vm", .value = &vm}, {"all", .flag = &all}, {NULL}};
+		const struct verb_option options[] = {{"vm", .value = &vm}, {"all", .flag = &all}, {NULL}};
 		char *argv[8] = {0}, out[4096], err[4096];
 		struct capture capture;
 		int argc = 0, code;
@@ -126,9 +124,7 @@ takes_options_wherever_they_stand_and_names_what_is_wrong(void **state)
 			assert_non_null(strstr(err, "usage: netbus-admin grant VM SHARE"));
 		} else {
 			assert_string_equal(argv[0], lines[i].operand);
-			assert_true(lines[i].vm == NULL
-					? vm == NULL
-					: vm != NULL && strcmp(vm, lines[i].vm) == 0);
+			assert_true(lines[i].vm == NULL ? vm == NULL : vm != NULL && strcmp(vm, lines[i].vm) == 0);
 			assert_int_equal(all, lines[i].all);
 		}
 		for (size_t k = 0; k < 8; k++)
@@ -141,8 +137,7 @@ globals_leave_everything_else_in_its_place(void **state)
 {
 	struct admin admin = {0};
 	const char *root = NULL;
-	const struct verb_option options[] = {
-	    {"json", .flag = &admin.json}, {"root", .value = &root}, {NULL}};
+	const struct verb_option options[] = {{"json", .flag = &admin.json}, {"root", .value = &root}, {NULL}};
 	char words[][16] = {"grant", "--json", "--vm", "x", "--root", "/r", "-h", "--", "--json"};
 	const char *left[] = {"grant", "--vm", "x", "-h", "--", "--json"};
 	char *argv[ARRAY_LENGTH(words)];
@@ -178,18 +173,15 @@ rows_become_objects_by_their_names_and_limits(void **state)
 	row.lease[0] = 0xab;
 	object = output_object(&admin_row(ADMIN_ROW_LEASE)->type, &row);
 	assert_int_equal(json_object_size(object), admin_row(ADMIN_ROW_LEASE)->type.field_count);
-	assert_string_equal(json_string_value(json_object_get(object, "lease")),
-	    "ab000000000000000000000000000000");
+	assert_string_equal(json_string_value(json_object_get(object, "lease")), "ab000000000000000000000000000000");
 	assert_string_equal(json_string_value(json_object_get(object, "vm")), "acme/web-1");
 	assert_string_equal(json_string_value(json_object_get(object, "host")), "");
-	assert_string_equal(json_string_value(json_object_get(object, "started_at")),
-	    "2026-11-22T12:00:00.000001Z");
+	assert_string_equal(json_string_value(json_object_get(object, "started_at")), "2026-11-22T12:00:00.000001Z");
 	assert_true(json_is_null(json_object_get(object, "ended_at")));
 	assert_true(json_is_true(json_object_get(object, "live")));
 	assert_true(json_is_false(json_object_get(object, "discard")));
 	assert_int_equal(json_integer_value(json_object_get(object, "lanes")), 4);
-	assert_true(
-	    json_integer_value(json_object_get(object, "epoch")) == INT64_C(9007199254740993));
+	assert_true(json_integer_value(json_object_get(object, "epoch")) == INT64_C(9007199254740993));
 	assert_true(json_real_value(json_object_get(object, "reads")) > 1.8e19);
 	json_decref(object);
 	memset(row.lease, 0, sizeof row.lease);
@@ -237,9 +229,7 @@ every_answer_has_an_object_with_all_its_fields(void **state)
 		uint16_t number;
 		json_t *object;
 
-		assert_int_equal(
-		    admin_decode(packet, encode_least(type, packet, sizeof packet), &number, &body),
-		    0);
+		assert_int_equal(admin_decode(packet, encode_least(type, packet, sizeof packet), &number, &body), 0);
 		object = output_object(type, &body);
 		assert_int_equal(json_object_size(object), type->field_count);
 		json_decref(object);
@@ -388,8 +378,7 @@ broker_stop(struct broker *broker)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static const struct msg_row_grant grant_row = {
-    .id = 7, .vm = "acme/web-1", .share = "acme/disk-1", .mode = "rw"};
+static const struct msg_row_grant grant_row = {.id = 7, .vm = "acme/web-1", .share = "acme/disk-1", .mode = "rw"};
 static const struct msg_row_note note_row = {.text = "mind the gap"};
 static const struct msg_done done_good = {.exit_code = 0, .record = 12, .text = "done"};
 static const struct msg_done done_denied = {.exit_code = 3, .text = "you may not"};
@@ -406,33 +395,28 @@ struct talk_case {
 };
 
 static const struct talk_case talks[] = {
-    {"rows in a table",
-	{{STEP_ROW, ADMIN_ROW_GRANT, &grant_row}, {STEP_ROW, ADMIN_DONE, &done_good}},
+    {"rows in a table", {{STEP_ROW, ADMIN_ROW_GRANT, &grant_row}, {STEP_ROW, ADMIN_DONE, &done_good}},
 	.out = "acme/web-1"},
-    {"rows as JSON", {{STEP_ROW, ADMIN_ROW_GRANT, &grant_row}, {STEP_ROW, ADMIN_DONE, &done_good}},
-	.json = true, .out = "\"id\": 7"},
+    {"rows as JSON", {{STEP_ROW, ADMIN_ROW_GRANT, &grant_row}, {STEP_ROW, ADMIN_DONE, &done_good}}, .json = true,
+	.out = "\"id\": 7"},
     {"no rows as JSON", {{STEP_ROW, ADMIN_DONE, &done_good}}, .json = true, .out = "[]\n"},
     {"no rows", {{STEP_ROW, ADMIN_DONE, &done_good}}, .out = "none there"},
     {"no rows, quietly", {{STEP_ROW, ADMIN_DONE, &done_good}}, .quiet = true},
-    {"a note", {{STEP_ROW, ADMIN_ROW_NOTE, &note_row}, {STEP_ROW, ADMIN_DONE, &done_good}},
-	.json = true, .out = "[]\n", .err = "warning: mind the gap"},
-    {"denied", {{STEP_ROW, ADMIN_DONE, &done_denied}}, .code = ADMIN_DENIED,
-	.err = "netbus-admin: you may not"},
+    {"a note", {{STEP_ROW, ADMIN_ROW_NOTE, &note_row}, {STEP_ROW, ADMIN_DONE, &done_good}}, .json = true, .out = "[]\n",
+	.err = "warning: mind the gap"},
+    {"denied", {{STEP_ROW, ADMIN_DONE, &done_denied}}, .code = ADMIN_DENIED, .err = "netbus-admin: you may not"},
     {"denied, JSON", {{STEP_ROW, ADMIN_DONE, &done_denied}}, .json = true, .code = ADMIN_DENIED,
 	.err = "netbus-admin: you may not"},
-    {"a failure without a word", {{STEP_ROW, ADMIN_DONE, &done_mute}}, .code = ADMIN_CONFLICT,
-	.err = "exit code 5"},
-    {"closed", {{STEP_ROW, ADMIN_ROW_GRANT, &grant_row}}, .code = ADMIN_UNREACHABLE,
-	.out = "acme/web-1", .err = "closed the connection"},
+    {"a failure without a word", {{STEP_ROW, ADMIN_DONE, &done_mute}}, .code = ADMIN_CONFLICT, .err = "exit code 5"},
+    {"closed", {{STEP_ROW, ADMIN_ROW_GRANT, &grant_row}}, .code = ADMIN_UNREACHABLE, .out = "acme/web-1",
+	.err = "closed the connection"},
     {"silent", {{STEP_SILENCE}}, .timeout_ms = 50, .code = ADMIN_INCOMPLETE, .err = "within 50 ms"},
-    {"garbage", {{STEP_BYTES, 0, "\0\0\0", 3}}, .code = ADMIN_FAILURE,
-	.err = "does not understand"},
+    {"garbage", {{STEP_BYTES, 0, "\0\0\0", 3}}, .code = ADMIN_FAILURE, .err = "does not understand"},
     {"cut", {{STEP_BYTES, 0, "\0", 1}}, .code = ADMIN_FAILURE, .err = "does not understand"},
     {"a request as an answer", {{STEP_ROW, ADMIN_GET_STATUS, &request_row}}, .code = ADMIN_FAILURE,
 	.err = "does not understand"},
     {"another row",
-	{{STEP_ROW, ADMIN_ROW_FAULT, &(struct msg_row_fault){.text = "x"}},
-	    {STEP_ROW, ADMIN_DONE, &done_good}},
+	{{STEP_ROW, ADMIN_ROW_FAULT, &(struct msg_row_fault){.text = "x"}}, {STEP_ROW, ADMIN_DONE, &done_good}},
 	.code = ADMIN_FAILURE, .out = "done", .err = "not asked for"},
 };
 
@@ -471,8 +455,7 @@ says_what_the_broker_answered_and_what_went_wrong(void **state)
 		code = client_list(&admin, ADMIN_GET_GRANTS, &request, &listing);
 		capture_end(&capture, out, err, sizeof out);
 		broker_stop(&broker);
-		if (code != talk->code ||
-		    (talk->out ? strstr(out, talk->out) == NULL : out[0] != '\0') ||
+		if (code != talk->code || (talk->out ? strstr(out, talk->out) == NULL : out[0] != '\0') ||
 		    (talk->err ? strstr(err, talk->err) == NULL : err[0] != '\0'))
 			fail_msg("%s: exit code %d\n%s\n%s", talk->name, code, out, err);
 	}
@@ -481,13 +464,11 @@ says_what_the_broker_answered_and_what_went_wrong(void **state)
 static void
 a_change_tells_a_program_all_of_it(void **state)
 {
-	static const struct step steps[] = {{STEP_ROW, ADMIN_ROW_GRANT, &grant_row},
-	    {STEP_ROW, ADMIN_DONE, &done_denied}, {STEP_END}};
-	static const struct row_kind kinds[] = {
-	    {ADMIN_ROW_GRANT, "grants"}, {ADMIN_ROW_FAULT, "faults"}, {0}};
+	static const struct step steps[] = {
+	    {STEP_ROW, ADMIN_ROW_GRANT, &grant_row}, {STEP_ROW, ADMIN_DONE, &done_denied}, {STEP_END}};
+	static const struct row_kind kinds[] = {{ADMIN_ROW_GRANT, "grants"}, {ADMIN_ROW_FAULT, "faults"}, {0}};
 	const struct msg_grant_add request = {.vm = "acme/web-1", .share = "acme/disk-1"};
-	struct admin admin = {
-	    .root = "", .reason = "", .json = true, .timeout_ms = 20000, .verb = &some_verb};
+	struct admin admin = {.root = "", .reason = "", .json = true, .timeout_ms = 20000, .verb = &some_verb};
 	char out[8192], err[8192];
 	struct capture capture;
 	struct broker broker;
@@ -539,12 +520,8 @@ revoke_at_a_terminal(struct admin *admin, const char *typed)
 	return code;
 }
 
-static const struct msg_row_receipt receipt_row = {.vm = "acme/web-1",
-    .share = "acme/disk-1",
-    .host = "m1",
-    .mode = "rw",
-    .epoch = 3,
-    .outcome = "would-end"};
+static const struct msg_row_receipt receipt_row = {
+    .vm = "acme/web-1", .share = "acme/disk-1", .host = "m1", .mode = "rw", .epoch = 3, .outcome = "would-end"};
 
 struct revoke_case {
 	const char *typed;
@@ -568,12 +545,11 @@ static const struct revoke_case revokes[] = {
 static void
 revoke_ends_nothing_that_was_not_confirmed(void **state)
 {
-	static const struct step once[] = {{STEP_ROW, ADMIN_ROW_RECEIPT, &receipt_row},
-	    {STEP_ROW, ADMIN_DONE, &done_good}, {STEP_END}};
+	static const struct step once[] = {
+	    {STEP_ROW, ADMIN_ROW_RECEIPT, &receipt_row}, {STEP_ROW, ADMIN_DONE, &done_good}, {STEP_END}};
 	static const struct step twice[] = {{STEP_ROW, ADMIN_ROW_RECEIPT, &receipt_row},
-	    {STEP_ROW, ADMIN_DONE, &done_good}, {STEP_NEXT_CLIENT},
-	    {STEP_ROW, ADMIN_ROW_RECEIPT, &receipt_row}, {STEP_ROW, ADMIN_DONE, &done_good},
-	    {STEP_END}};
+	    {STEP_ROW, ADMIN_DONE, &done_good}, {STEP_NEXT_CLIENT}, {STEP_ROW, ADMIN_ROW_RECEIPT, &receipt_row},
+	    {STEP_ROW, ADMIN_DONE, &done_good}, {STEP_END}};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(revokes); i++) {
@@ -595,8 +571,7 @@ revoke_ends_nothing_that_was_not_confirmed(void **state)
 		admin.socket = broker.path;
 		assert_int_equal(revoke_at_a_terminal(&admin, revoke->typed), revoke->code);
 		for (const char *want = revoke->requests; *want != '\0'; want++) {
-			ssize_t length =
-			    packet_recv(broker.requests[0], packet, sizeof packet, &fd);
+			ssize_t length = packet_recv(broker.requests[0], packet, sizeof packet, &fd);
 
 			assert_true(length > 0);
 			assert_int_equal(admin_decode(packet, (size_t)length, &number, &body), 0);
@@ -604,8 +579,7 @@ revoke_ends_nothing_that_was_not_confirmed(void **state)
 			assert_string_equal(body.revoke.vm, "acme/web-1");
 			assert_int_equal(body.revoke.dry_run, *want == 'd');
 		}
-		assert_int_equal(
-		    packet_recv(broker.requests[0], packet, sizeof packet, &fd), -EAGAIN);
+		assert_int_equal(packet_recv(broker.requests[0], packet, sizeof packet, &fd), -EAGAIN);
 		broker_stop(&broker);
 	}
 }
@@ -627,8 +601,7 @@ an_absent_daemon_is_unreachable(void **state)
 		struct error error;
 
 		assert_int_equal(
-		    client_ask_quietly(&admin, ADMIN_GET_STATUS, &request_row, &asking, &error),
-		    ADMIN_UNREACHABLE);
+		    client_ask_quietly(&admin, ADMIN_GET_STATUS, &request_row, &asking, &error), ADMIN_UNREACHABLE);
 		assert_true(error.code < 0 && error.text[0] != '\0');
 	}
 }

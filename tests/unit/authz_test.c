@@ -8,11 +8,13 @@
 
 #include "authz/authz.h"
 
-static const struct policy_verdict allows = {.outcome = POLICY_ALLOWED, .rule = "r1", .file = "10-a.yaml", .line = 7, .generation = 3, .max_ttl_us = 5};
+static const struct policy_verdict allows = {
+    .outcome = POLICY_ALLOWED, .rule = "r1", .file = "10-a.yaml", .line = 7, .generation = 3, .max_ttl_us = 5};
 
 /* Each row below overrides one of the good facts: that is how the table is read. */
 #pragma GCC diagnostic ignored "-Woverride-init"
-#define GOOD .proved = true, .share_known = true, .share_enabled = true, .audit_ok = true, .state_ok = true, .mode = MODE_RW
+#define GOOD \
+	.proved = true, .share_known = true, .share_enabled = true, .audit_ok = true, .state_ok = true, .mode = MODE_RW
 
 static const struct {
 	const char *what;
@@ -31,11 +33,14 @@ static const struct {
     {"exclusive, held by a writer", {GOOD, .live_writers = 1}, REASON_SHARE_BUSY},
     {"exclusive, held by a reader", {GOOD, .live_readers = 1}, REASON_SHARE_BUSY},
     {"exclusive, ro, held by a reader", {GOOD, .mode = MODE_RO, .live_readers = 1}, REASON_SHARE_BUSY},
-    {"shared-read, ro beside readers", {GOOD, .share_mode = SHARE_SHARED_READ, .mode = MODE_RO, .live_readers = 9}, REASON_ALLOWED},
+    {"shared-read, ro beside readers", {GOOD, .share_mode = SHARE_SHARED_READ, .mode = MODE_RO, .live_readers = 9},
+	REASON_ALLOWED},
     {"shared-read, rw beside readers", {GOOD, .share_mode = SHARE_SHARED_READ, .live_readers = 1}, REASON_BUSY_BY_RO},
-    {"shared-read, ro beside a writer", {GOOD, .share_mode = SHARE_SHARED_READ, .mode = MODE_RO, .live_writers = 1}, REASON_SHARE_BUSY},
+    {"shared-read, ro beside a writer", {GOOD, .share_mode = SHARE_SHARED_READ, .mode = MODE_RO, .live_writers = 1},
+	REASON_SHARE_BUSY},
     {"shared-read, rw alone", {GOOD, .share_mode = SHARE_SHARED_READ}, REASON_ALLOWED},
-    {"shared-write, all together", {GOOD, .share_mode = SHARE_SHARED_WRITE, .live_writers = 3, .live_readers = 3}, REASON_ALLOWED},
+    {"shared-write, all together", {GOOD, .share_mode = SHARE_SHARED_WRITE, .live_writers = 3, .live_readers = 3},
+	REASON_ALLOWED},
     {"quota reached", {GOOD, .live_leases = 4, .lease_limit = 4}, REASON_LIMIT_REACHED},
     {"below quota", {GOOD, .live_leases = 3, .lease_limit = 4}, REASON_ALLOWED},
 };
@@ -89,7 +94,8 @@ strangers_learn_nothing_about_shares(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct verdict verdict;
 
-		if (!cases[i].facts.proved || cases[i].facts.host_denied || !cases[i].facts.audit_ok || !cases[i].facts.state_ok)
+		if (!cases[i].facts.proved || cases[i].facts.host_denied || !cases[i].facts.audit_ok ||
+		    !cases[i].facts.state_ok)
 			continue;
 		authz_decide(&denies, &cases[i].facts, &verdict);
 		assert_int_equal(verdict.reason, REASON_NO_RULE);

@@ -29,8 +29,7 @@ scene_open(struct scene *scene)
 {
 	assert_int_equal(packet_pair(scene->ends), 0);
 	assert_int_equal(custody_open(&scene->custody, scene->ends[0], ROLE_ATTACH), 0);
-	scene->keys = (struct channel){
-	    .fd = scene->ends[1], .self = ROLE_KEYS, .peer = ROLE_ATTACH, .state = CH_NEW};
+	scene->keys = (struct channel){.fd = scene->ends[1], .self = ROLE_KEYS, .peer = ROLE_ATTACH, .state = CH_NEW};
 }
 
 static void
@@ -48,9 +47,8 @@ answer(struct scene *scene, uint16_t number, const void *message)
 	assert_int_equal(channel_send(&scene->keys, number, message, -1), 0);
 }
 
-static const struct msg_identity an_identity = {.nonce = {1, 2, 3},
-    .trust_domain = "test.example",
-    .chain = {.length = 4, .bytes = {0, 0, 1, 0x30}}};
+static const struct msg_identity an_identity = {
+    .nonce = {1, 2, 3}, .trust_domain = "test.example", .chain = {.length = 4, .bytes = {0, 0, 1, 0x30}}};
 
 static int
 ask_identity(struct scene *scene, uint8_t nonce[static TLS_NONCE_LEN])
@@ -80,8 +78,7 @@ asks_for_one_identity_at_a_time(void **state)
 	assert_int_equal(channel_recv(&scene.keys, &scene.question), 1);
 	assert_int_equal(scene.question.number, MSG_IDENTITY_ASK);
 	assert_int_equal(ask_identity(&scene, nonce), -EBUSY);
-	assert_int_equal(
-	    channel_recv(&scene.keys, &scene.question), -EAGAIN); /* nothing was asked */
+	assert_int_equal(channel_recv(&scene.keys, &scene.question), -EAGAIN); /* nothing was asked */
 	scene.custody.end(scene.custody.context);
 	answer(&scene, MSG_IDENTITY, &an_identity);
 	assert_int_equal(ask_identity(&scene, nonce), 0);
@@ -93,8 +90,7 @@ ask_sign(struct scene *scene, size_t room, size_t *used)
 {
 	uint8_t signature[256];
 
-	return scene->custody.sign(
-	    scene->custody.context, (const uint8_t *)"input", 5, signature, room, used);
+	return scene->custody.sign(scene->custody.context, (const uint8_t *)"input", 5, signature, room, used);
 }
 
 static void
@@ -128,8 +124,7 @@ hands_over_a_signature_that_fits(void **state)
 static void
 says_what_netbus_keys_says_of_a_chain(void **state)
 {
-	static const struct msg_chain_checked verdicts[] = {
-	    {.verify_error = X509_V_OK, .host = "m1"},
+	static const struct msg_chain_checked verdicts[] = {{.verify_error = X509_V_OK, .host = "m1"},
 	    {.verify_error = X509_V_ERR_CERT_HAS_EXPIRED, .text = "it has expired"}};
 
 	(void)state;
@@ -141,8 +136,8 @@ says_what_netbus_keys_says_of_a_chain(void **state)
 		scene_open(&scene);
 		scene.keys.state = CH_TOLD;
 		answer(&scene, MSG_CHAIN_CHECKED, &verdicts[i]);
-		assert_int_equal(scene.custody.check_chain(scene.custody.context,
-				     (const uint8_t *)"chain", 5, &verify_error, &text),
+		assert_int_equal(
+		    scene.custody.check_chain(scene.custody.context, (const uint8_t *)"chain", 5, &verify_error, &text),
 		    0);
 		assert_int_equal(verify_error, verdicts[i].verify_error);
 		assert_string_equal(text.text, verdicts[i].text);
@@ -167,9 +162,8 @@ believes_a_proof_and_nothing_else(void **state)
 		scene_open(&scene);
 		scene.keys.state = CH_BOTH;
 		answer(&scene, MSG_PROOF, &proofs[i]);
-		assert_int_equal(
-		    scene.custody.prove(scene.custody.context, 0x0807, (const uint8_t *)"s", 1,
-			(const uint8_t *)"trans", 5, host, &error),
+		assert_int_equal(scene.custody.prove(scene.custody.context, 0x0807, (const uint8_t *)"s", 1,
+				     (const uint8_t *)"trans", 5, host, &error),
 		    proofs[i].ok ? 0 : -EACCES);
 		assert_string_equal(host, proofs[i].ok ? "m1" : "");
 		assert_string_equal(error.text, proofs[i].text);
@@ -194,18 +188,14 @@ sends_nothing_that_is_too_long(void **state)
 	(void)state;
 	scene_open(&scene);
 	scene.keys.state = CH_TOLD | CH_BOTH;
-	assert_int_equal(scene.custody.sign(
-			     scene.custody.context, bytes, 257, signature, sizeof signature, &used),
-	    -EMSGSIZE);
-	assert_int_equal(scene.custody.check_chain(
-			     scene.custody.context, bytes, LIMIT_CHAIN + 1, &verify_error, &error),
-	    -EMSGSIZE);
-	assert_int_equal(scene.custody.prove(scene.custody.context, 1, bytes, 1, bytes,
-			     LIMIT_TRANSCRIPT + 1, host, &error),
-	    -EMSGSIZE);
 	assert_int_equal(
-	    scene.custody.prove(scene.custody.context, 1, bytes, 257, bytes, 1, host, &error),
+	    scene.custody.sign(scene.custody.context, bytes, 257, signature, sizeof signature, &used), -EMSGSIZE);
+	assert_int_equal(
+	    scene.custody.check_chain(scene.custody.context, bytes, LIMIT_CHAIN + 1, &verify_error, &error), -EMSGSIZE);
+	assert_int_equal(
+	    scene.custody.prove(scene.custody.context, 1, bytes, 1, bytes, LIMIT_TRANSCRIPT + 1, host, &error),
 	    -EMSGSIZE);
+	assert_int_equal(scene.custody.prove(scene.custody.context, 1, bytes, 257, bytes, 1, host, &error), -EMSGSIZE);
 	assert_int_equal(channel_recv(&scene.keys, &scene.question), -EAGAIN);
 	scene_close(&scene);
 }

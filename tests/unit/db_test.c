@@ -183,15 +183,19 @@ the_schema_itself_refuses_a_second_lease(void **state)
 	add_share(db, "acme/disk-1", 0);
 	assert_int_equal(add_lease(db, 1, "acme/disk-1", 1, &first), 0);
 	assert_int_equal(sqlite3_exec(db->sqlite,
-			     "INSERT INTO leases SELECT randomblob(16), vm, vm_uuid, share, host, mode, discard, epoch + 1, started_us, expires_us, 1, 0, 0, "
+			     "INSERT INTO leases SELECT randomblob(16), vm, vm_uuid, share, host, mode, discard, epoch "
+			     "+ 1, started_us, expires_us, 1, 0, 0, "
 			     "generation, rule, lanes, 2 FROM leases",
 			     NULL, NULL, NULL) &
-		0xff,
+			     0xff,
 	    SQLITE_CONSTRAINT);
-	assert_int_equal(sqlite3_exec(db->sqlite, "UPDATE leases SET epoch = 9", NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
+	assert_int_equal(
+	    sqlite3_exec(db->sqlite, "UPDATE leases SET epoch = 9", NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
 	end_lease(db, &first);
-	assert_int_equal(sqlite3_exec(db->sqlite, "UPDATE leases SET live = 1", NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
-	assert_int_equal(sqlite3_exec(db->sqlite, "UPDATE shares SET epoch = epoch - 1", NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
+	assert_int_equal(
+	    sqlite3_exec(db->sqlite, "UPDATE leases SET live = 1", NULL, NULL, NULL) & 0xff, SQLITE_CONSTRAINT);
+	assert_int_equal(sqlite3_exec(db->sqlite, "UPDATE shares SET epoch = epoch - 1", NULL, NULL, NULL) & 0xff,
+	    SQLITE_CONSTRAINT);
 	db_close(db);
 }
 

@@ -28,8 +28,7 @@ submit_many(struct bench *bench, struct request *requests)
 		if (op == IO_FLUSH)
 			request_init(bench, &requests[i], op, 0, 0, 0);
 		else
-			request_init(
-			    bench, &requests[i], op, op == IO_READ ? 0 : IO_FUA, i * 4096, 4096);
+			request_init(bench, &requests[i], op, op == IO_READ ? 0 : IO_FUA, i * 4096, 4096);
 		request_submit(&requests[i]);
 	}
 }
@@ -38,10 +37,9 @@ static void
 check_each_completed_once(struct request *requests)
 {
 	for (unsigned i = 0; i < MANY; i++) {
-		if (requests[i].completions != 1 ||
-		    (requests[i].io.status != 0 && requests[i].io.status != -ESHUTDOWN))
-			fail_msg("request %u: %u completions, status %d", i,
-			    requests[i].completions, requests[i].io.status);
+		if (requests[i].completions != 1 || (requests[i].io.status != 0 && requests[i].io.status != -ESHUTDOWN))
+			fail_msg(
+			    "request %u: %u completions, status %d", i, requests[i].completions, requests[i].io.status);
 		request_clear(&requests[i]);
 	}
 }
@@ -192,8 +190,7 @@ serves_one_device_at_a_time(void **state)
 	(void)state;
 	bench_open(&bench, true);
 	bench_serve(&bench, file_make(NULL, SIZE), true, true);
-	assert_null(file_backend_new(
-	    bench.engine, file_make(NULL, SIZE), "acme/disk-2", true, true, &error));
+	assert_null(file_backend_new(bench.engine, file_make(NULL, SIZE), "acme/disk-2", true, true, &error));
 	assert_int_equal(error.code, -EBUSY);
 	assert_int_equal(bench_do(&bench, IO_READ, 0, 0, 512, 0), 0);
 	bench_close(&bench);
@@ -284,8 +281,7 @@ static void
 is_read_only_when_any_reason_says_so(void **state)
 {
 	struct bench bench;
-	int fds[3] = {file_make(NULL, SIZE), open("/proc/self/exe", O_RDONLY | O_CLOEXEC),
-	    file_make(NULL, SIZE)};
+	int fds[3] = {file_make(NULL, SIZE), open("/proc/self/exe", O_RDONLY | O_CLOEXEC), file_make(NULL, SIZE)};
 	const bool ordered_writable[3] = {false, true, true};
 
 	(void)state;
@@ -295,8 +291,7 @@ is_read_only_when_any_reason_says_so(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
 		bench_serve(&bench, fds[i], ordered_writable[i], true);
 		assert_true(bench.backend->geometry.read_only);
-		assert_false(bench.backend->geometry.can_discard ||
-			     bench.backend->geometry.can_write_zeroes);
+		assert_false(bench.backend->geometry.can_discard || bench.backend->geometry.can_write_zeroes);
 		assert_int_equal(bench_do(&bench, IO_READ, 0, 0, 512, -1), 0);
 		backend_close(TAKE(bench.backend));
 	}
@@ -319,8 +314,7 @@ refuses_what_is_no_device(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(fds); i++) {
 		struct error error = {0};
 
-		assert_null(
-		    file_backend_new(bench.engine, fds[i], "acme/disk-1", true, true, &error));
+		assert_null(file_backend_new(bench.engine, fds[i], "acme/disk-1", true, true, &error));
 		assert_int_equal(error.code, -EINVAL);
 		assert_non_null(strstr(error.text, "acme/disk-1"));
 		/* It was taken over all the same, and is closed. */

@@ -85,8 +85,7 @@ finds_out_the_geometry_of_a_device(void **state)
 		assert_int_equal(bench.backend->geometry.size, SIZE);
 		assert_int_equal(bench.backend->geometry.logical_block, blocks[i]);
 		assert_true(bench.backend->geometry.physical_block >= blocks[i]);
-		assert_true(bench.backend->geometry.can_discard &&
-			    bench.backend->geometry.can_write_zeroes);
+		assert_true(bench.backend->geometry.can_discard && bench.backend->geometry.can_write_zeroes);
 		bench_close(&bench);
 		close(device.backing);
 	}
@@ -132,17 +131,13 @@ discards_and_zeroes_by_each_way(void **state)
 			bench.engine->file->cannot_punch = less > 0;
 			bench.engine->file->cannot_zero_range = less > 1;
 			for (unsigned i = 0; i < 4; i++)
-				assert_int_equal(
-				    bench_do(&bench, IO_WRITE, IO_FUA, i << 20, 1 << 20, 9), 0);
+				assert_int_equal(bench_do(&bench, IO_WRITE, IO_FUA, i << 20, 1 << 20, 9), 0);
 			assert_int_equal(bench_do(&bench, IO_DISCARD, 0, 0, 1 << 20, 0), 0);
-			assert_int_equal(
-			    bench_do(&bench, IO_WRITE_ZEROES, IO_FUA, 1 << 20, (1 << 20) + 512, 0),
-			    0);
+			assert_int_equal(bench_do(&bench, IO_WRITE_ZEROES, IO_FUA, 1 << 20, (1 << 20) + 512, 0), 0);
 			check_backing(&device, 0, 0);
 			check_backing(&device, 1 << 20, 0);
 			check_backing(&device, (2 << 20) - 4096, 0);
-			assert_int_equal(
-			    bench_do(&bench, IO_WRITE_ZEROES, IO_NO_HOLE, 3 << 20, 65536, 0), 0);
+			assert_int_equal(bench_do(&bench, IO_WRITE_ZEROES, IO_NO_HOLE, 3 << 20, 65536, 0), 0);
 			assert_int_equal(bench_do(&bench, IO_READ, 0, 1 << 20, (1 << 20), 0), 0);
 			assert_int_equal(bench_do(&bench, IO_READ, 0, (2 << 20) + 512, 4096, 9), 0);
 			assert_int_equal(bench_do(&bench, IO_READ, 0, 3 << 20, 65536, 0), 0);
@@ -156,8 +151,7 @@ discards_and_zeroes_by_each_way(void **state)
 static int
 write_line(const char *path, const char *text)
 {
-	AUTO_CLOSE
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
 
 	return fd >= 0 && write(fd, text, strlen(text)) > 0 ? 0 : -1;
 }
@@ -172,9 +166,7 @@ become_root_of_a_namespace(void)
 	snprintf(groups, sizeof groups, "0 %u 1", (unsigned)getegid());
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0 || write_line("/proc/self/uid_map", users) < 0)
 		return -1;
-	return write_line("/proc/self/setgroups", "deny") < 0
-		   ? -1
-		   : write_line("/proc/self/gid_map", groups);
+	return write_line("/proc/self/setgroups", "deny") < 0 ? -1 : write_line("/proc/self/gid_map", groups);
 }
 
 /* A private mount on `directory`, which goes away with this process. */
@@ -201,8 +193,7 @@ fill_up(const char *directory)
 		assert_int_equal(bench_do(&bench, IO_WRITE, 0, 0, 65536, 1), 0);
 		/* A write that only a part of has room for is an error as a whole. */
 		assert_int_equal(bench_do(&bench, IO_WRITE, 0, 524288, 1 << 20, 2), -ENOSPC);
-		assert_int_equal(
-		    bench_do(&bench, IO_WRITE_ZEROES, IO_NO_HOLE, 4 << 20, 2 << 20, 0), -ENOSPC);
+		assert_int_equal(bench_do(&bench, IO_WRITE_ZEROES, IO_NO_HOLE, 4 << 20, 2 << 20, 0), -ENOSPC);
 		assert_int_equal(bench_do(&bench, IO_READ, 0, 0, 65536, 1), 0);
 		assert_int_equal(bench_do(&bench, IO_DISCARD, 0, 65536, SIZE - 65536, 0), 0);
 		assert_int_equal(bench_do(&bench, IO_WRITE, 0, 4 << 20, 65536, 4), 0);

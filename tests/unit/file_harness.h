@@ -48,8 +48,7 @@ bench_open(struct bench *bench, bool uring)
 	bench->engine = file_engine_new(bench->loop, uring, &why, &error);
 	assert_non_null(bench->engine);
 	if (uring && why != NULL)
-		printf("NOTE: this machine allows no io_uring (%s); tested with preadv2 instead\n",
-		    why);
+		printf("NOTE: this machine allows no io_uring (%s); tested with preadv2 instead\n", why);
 }
 
 static inline void
@@ -57,8 +56,7 @@ bench_serve(struct bench *bench, int fd, bool writable, bool discard)
 {
 	struct error error = {0};
 
-	bench->backend =
-	    file_backend_new(bench->engine, fd, "acme/disk-1", writable, discard, &error);
+	bench->backend = file_backend_new(bench->engine, fd, "acme/disk-1", writable, discard, &error);
 	if (bench->backend == NULL)
 		fail_msg("%s", error.text);
 }
@@ -82,16 +80,12 @@ request_done(struct io *io)
 }
 
 static inline void
-request_init(struct bench *bench, struct request *request, enum io_op op, unsigned flags,
-    uint64_t offset, uint32_t length)
+request_init(
+    struct bench *bench, struct request *request, enum io_op op, unsigned flags, uint64_t offset, uint32_t length)
 {
 	*request = (struct request){.bench = bench};
-	request->io = (struct io){.op = op,
-	    .flags = flags,
-	    .offset = offset,
-	    .length = length,
-	    .status = 1,
-	    .on_done = request_done};
+	request->io = (struct io){
+	    .op = op, .flags = flags, .offset = offset, .length = length, .status = 1, .on_done = request_done};
 	if (op != IO_READ && op != IO_WRITE)
 		return;
 	request->io.buffer = malloc(length);
@@ -128,8 +122,7 @@ bench_run(struct bench *bench)
 
 /* One request, to its end: its status. A WRITE writes `fill`; a READ must find it everywhere, unless fill < 0. */
 static inline int
-bench_do(
-    struct bench *bench, enum io_op op, unsigned flags, uint64_t offset, uint32_t length, int fill)
+bench_do(struct bench *bench, enum io_op op, unsigned flags, uint64_t offset, uint32_t length, int fill)
 {
 	struct request request;
 
@@ -139,11 +132,9 @@ bench_do(
 	request_submit(&request);
 	bench_run(bench);
 	assert_int_equal(request.completions, 1);
-	for (uint32_t i = 0; op == IO_READ && fill >= 0 && request.io.status == 0 && i < length;
-	     i++)
+	for (uint32_t i = 0; op == IO_READ && fill >= 0 && request.io.status == 0 && i < length; i++)
 		if (request.io.buffer[i] != fill)
-			fail_msg("byte %llu is %d, not %d", (unsigned long long)offset + i,
-			    request.io.buffer[i], fill);
+			fail_msg("byte %llu is %d, not %d", (unsigned long long)offset + i, request.io.buffer[i], fill);
 	request_clear(&request);
 	return request.io.status;
 }

@@ -70,8 +70,8 @@ apply(struct model *model, struct request *request)
 static bool
 make_request(struct bench *bench, struct model *model, struct request *request)
 {
-	static const enum io_op ops[] = {IO_READ, IO_READ, IO_READ, IO_WRITE, IO_WRITE, IO_WRITE,
-	    IO_FLUSH, IO_DISCARD, IO_WRITE_ZEROES, IO_WRITE_ZEROES};
+	static const enum io_op ops[] = {IO_READ, IO_READ, IO_READ, IO_WRITE, IO_WRITE, IO_WRITE, IO_FLUSH, IO_DISCARD,
+	    IO_WRITE_ZEROES, IO_WRITE_ZEROES};
 	enum io_op op = ops[next_random(model) % ARRAY_LENGTH(ops)];
 	uint64_t block = next_random(model) % BLOCKS,
 		 count = 1 + next_random(model) % (next_random(model) % MOST_BLOCK + 1);
@@ -98,10 +98,9 @@ check_request(const struct model *model, struct request *request, unsigned round
 		fail_msg("round %u: operation %d at %llu: %u completions, status %d", round, io->op,
 		    (unsigned long long)io->offset, request->completions, io->status);
 	for (uint32_t at = 0; io->op == IO_READ && at < io->length; at += 512)
-		if (model->known[(io->offset + at) / 512] &&
-		    memcmp(io->buffer + at, request->expected + at, 512) != 0)
-			fail_msg("round %u: the block at %llu does not hold what was written last",
-			    round, (unsigned long long)io->offset + at);
+		if (model->known[(io->offset + at) / 512] && memcmp(io->buffer + at, request->expected + at, 512) != 0)
+			fail_msg("round %u: the block at %llu does not hold what was written last", round,
+			    (unsigned long long)io->offset + at);
 	request_clear(request);
 }
 
@@ -132,16 +131,15 @@ check_whole_file(const struct model *model, int fd)
 	for (uint64_t i = 0; i < BLOCKS; i++) {
 		assert_int_equal(pread(fd, block, sizeof block, (off_t)(i * 512)), sizeof block);
 		if (model->known[i] && memcmp(block, model->bytes + i * 512, 512) != 0)
-			fail_msg("in the end block %llu of the file is not what was written last",
-			    (unsigned long long)i);
+			fail_msg(
+			    "in the end block %llu of the file is not what was written last", (unsigned long long)i);
 	}
 }
 
 static void
 compare_with_model(bool uring, const char *directory)
 {
-	AUTO_FREE
-	struct model *model = calloc(1, sizeof *model);
+	AUTO_FREE struct model *model = calloc(1, sizeof *model);
 	int fd = file_make(directory, SIZE), second = dup(fd);
 	struct bench bench;
 

@@ -76,11 +76,9 @@ work_in_sandbox(bool uring)
 	bench.backend = file_backend_new(bench.engine, fd, "acme/disk-1", true, true, &error);
 	if (bench.backend == NULL)
 		return 3;
-	if (bench_do(&bench, IO_WRITE, IO_FUA, 0, 1 << 20, 5) != 0 ||
-	    bench_do(&bench, IO_READ, 0, 0, 1 << 20, 5) != 0)
+	if (bench_do(&bench, IO_WRITE, IO_FUA, 0, 1 << 20, 5) != 0 || bench_do(&bench, IO_READ, 0, 0, 1 << 20, 5) != 0)
 		return 4;
-	if (bench_do(&bench, IO_DISCARD, 0, 0, 65536, 0) != 0 ||
-	    bench_do(&bench, IO_FLUSH, 0, 0, 0, 0) != 0)
+	if (bench_do(&bench, IO_DISCARD, 0, 0, 65536, 0) != 0 || bench_do(&bench, IO_FLUSH, 0, 0, 0, 0) != 0)
 		return 5;
 	if (bench_do(&bench, IO_WRITE_ZEROES, IO_FUA | IO_NO_HOLE, 0, 65536, 0) != 0)
 		return 6;

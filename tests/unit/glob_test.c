@@ -113,8 +113,7 @@ agrees_with_the_definition_on_all_short_texts(void **state)
 		name[0] = '\0';
 		do {
 			if (matches(glob, name) != naive(glob, name))
-				fail_msg("'%s' over '%s': the definition says %d", glob, name,
-				    naive(glob, name));
+				fail_msg("'%s' over '%s': the definition says %d", glob, name, naive(glob, name));
 			count++;
 		} while (next_text(name, 5, "ab/"));
 	} while (next_text(glob, 5, "a*?/b"));

@@ -20,8 +20,7 @@ struct vault {
 };
 
 static int
-vault_identity(
-    void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain, size_t *length)
+vault_identity(void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain, size_t *length)
 {
 	struct vault *vault = context;
 
@@ -34,8 +33,7 @@ vault_identity(
 }
 
 static int
-vault_sign(void *context, const uint8_t *input, size_t length, uint8_t *signature, size_t room,
-    size_t *used)
+vault_sign(void *context, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used)
 {
 	struct vault *vault = context;
 
@@ -44,8 +42,7 @@ vault_sign(void *context, const uint8_t *input, size_t length, uint8_t *signatur
 }
 
 static int
-vault_check_chain(
-    void *context, const uint8_t *chain, size_t length, int *verify_error, struct error *text)
+vault_check_chain(void *context, const uint8_t *chain, size_t length, int *verify_error, struct error *text)
 {
 	struct vault *vault = context;
 
@@ -59,8 +56,7 @@ vault_prove(void *context, uint16_t scheme, const uint8_t *signature, size_t sig
 {
 	struct vault *vault = context;
 	struct proved_peer peer;
-	int code = proof_verify(
-	    vault->proof, scheme, signature, signature_length, transcript, length, &peer, error);
+	int code = proof_verify(vault->proof, scheme, signature, signature_length, transcript, length, &peer, error);
 
 	if (code == 0)
 		memcpy(host, peer.host.text, sizeof peer.host.text);
@@ -76,21 +72,19 @@ vault_end(void *context)
 }
 
 static void
-vault_open(struct vault *vault, enum tls_side side, const char *host, const char *key,
-    const struct made *ca, const struct made *issuer)
+vault_open(struct vault *vault, enum tls_side side, const char *host, const char *key, const struct made *ca,
+    const struct made *issuer)
 {
 	char san[128], text[8192] = "";
 	struct error error = {0};
 	struct made made;
 
 	*vault = (struct vault){.store = keystore_new(), .side = side, .expect_host = ""};
-	vault->custody = (struct custody){
-	    vault, vault_identity, vault_sign, vault_check_chain, vault_prove, vault_end};
+	vault->custody = (struct custody){vault, vault_identity, vault_sign, vault_check_chain, vault_prove, vault_end};
 	snprintf(san, sizeof san, "critical,URI:spiffe://test.example/host/%s", host);
 	made = make_certificate(but(good_host, (struct recipe){.key = key, .san = san}), issuer);
 	add_pem(text, sizeof text, made.certificate, NULL);
-	assert_int_equal(
-	    keystore_add(vault->store, KEY_FILE_CERTIFICATE, text, strlen(text), &error), 0);
+	assert_int_equal(keystore_add(vault->store, KEY_FILE_CERTIFICATE, text, strlen(text), &error), 0);
 	text[0] = '\0';
 	add_pem(text, sizeof text, NULL, made.key);
 	assert_int_equal(keystore_add(vault->store, KEY_FILE_KEY, text, strlen(text), &error), 0);
@@ -121,10 +115,8 @@ static const struct meeting meetings[] = {
     {"another host than expected", {"ED25519", "ED25519"}, "m3", false, -1, {0, -EACCES},
 	"'m2' that answers there, not 'm3'"},
     {"another CA", {"ED25519", "ED25519"}, "", true, -1, {-EPROTO, 0}, "not signed by a CA"},
-    {"a server whose nonce is not in it", {"ED25519", "P-256"}, "", false, TLS_SERVER, {-EACCES, 0},
-	"not proved"},
-    {"a client whose nonce is not in it", {"ED25519", "P-256"}, "", false, TLS_CLIENT, {0, -EACCES},
-	"not proved"},
+    {"a server whose nonce is not in it", {"ED25519", "P-256"}, "", false, TLS_SERVER, {-EACCES, 0}, "not proved"},
+    {"a client whose nonce is not in it", {"ED25519", "P-256"}, "", false, TLS_CLIENT, {0, -EACCES}, "not proved"},
 };
 
 static void
@@ -133,15 +125,14 @@ knows_who_the_other_is_or_fails(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(meetings); i++) {
 		const struct meeting *this = &meetings[i];
-		struct made ca = make_certificate(good_ca, NULL),
-			    other = make_certificate(good_ca, NULL);
+		struct made ca = make_certificate(good_ca, NULL), other = make_certificate(good_ca, NULL);
 		struct vault vaults[2];
 		struct pair pair;
 
 		pair_open(&pair, "ED25519", "ED25519");
 		vault_open(&vaults[TLS_SERVER], TLS_SERVER, "m2", this->keys[TLS_SERVER], &ca, &ca);
-		vault_open(&vaults[TLS_CLIENT], TLS_CLIENT, "m1", this->keys[TLS_CLIENT], &ca,
-		    this->other_ca ? &other : &ca);
+		vault_open(
+		    &vaults[TLS_CLIENT], TLS_CLIENT, "m1", this->keys[TLS_CLIENT], &ca, this->other_ca ? &other : &ca);
 		vaults[TLS_CLIENT].expect_host = this->expect_host;
 		for (int side = 0; side < 2; side++) {
 			vaults[side].other_handshake = this->other_handshake == side;
@@ -152,14 +143,12 @@ knows_who_the_other_is_or_fails(void **state)
 			if (this->code[side] == 0)
 				continue;
 			if (pair.code[side] != this->code[side] ||
-			    (pair.code[side] < 0 &&
-				strstr(pair.error[side].text, this->says) == NULL))
-				fail_msg("%s: side %d: %d, \"%s\"", this->what, side,
-				    pair.code[side], pair.error[side].text);
-			assert_string_equal(tls_peer_host(pair.tls[side]), pair.code[side] < 0 ? ""
-									   : side == TLS_SERVER
-									       ? "m1"
-									       : "m2");
+			    (pair.code[side] < 0 && strstr(pair.error[side].text, this->says) == NULL))
+				fail_msg("%s: side %d: %d, \"%s\"", this->what, side, pair.code[side],
+				    pair.error[side].text);
+			assert_string_equal(tls_peer_host(pair.tls[side]), pair.code[side] < 0  ? ""
+									   : side == TLS_SERVER ? "m1"
+												: "m2");
 		}
 		pair_close(&pair);
 		for (int side = 0; side < 2; side++)

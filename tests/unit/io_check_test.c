@@ -65,14 +65,10 @@ holds_each_request_against_the_geometry(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		const struct row *row = &rows[i];
-		struct io io = {.op = row->op,
-		    .flags = row->flags,
-		    .offset = row->offset,
-		    .length = row->length};
+		struct io io = {.op = row->op, .flags = row->flags, .offset = row->offset, .length = row->length};
 
 		if (io_check(&disk, &io) != row->expected)
-			fail_msg(
-			    "%s: %d instead of %d", row->name, io_check(&disk, &io), row->expected);
+			fail_msg("%s: %d instead of %d", row->name, io_check(&disk, &io), row->expected);
 	}
 }
 
@@ -85,8 +81,7 @@ refuses_every_change_of_a_read_only_device(void **state)
 	(void)state;
 	geometry.read_only = true;
 	for (size_t i = 0; i < ARRAY_LENGTH(changes); i++)
-		assert_int_equal(
-		    io_check(&geometry, &(struct io){.op = changes[i], .length = 512}), -EROFS);
+		assert_int_equal(io_check(&geometry, &(struct io){.op = changes[i], .length = 512}), -EROFS);
 	assert_int_equal(io_check(&geometry, &(struct io){.op = IO_READ, .length = 512}), 0);
 	assert_int_equal(io_check(&geometry, &(struct io){.op = IO_FLUSH}), 0);
 }
@@ -98,10 +93,8 @@ says_what_the_device_cannot_do(void **state)
 
 	(void)state;
 	geometry.can_discard = geometry.can_write_zeroes = false;
-	assert_int_equal(
-	    io_check(&geometry, &(struct io){.op = IO_DISCARD, .length = 512}), -EOPNOTSUPP);
-	assert_int_equal(
-	    io_check(&geometry, &(struct io){.op = IO_WRITE_ZEROES, .length = 512}), -EOPNOTSUPP);
+	assert_int_equal(io_check(&geometry, &(struct io){.op = IO_DISCARD, .length = 512}), -EOPNOTSUPP);
+	assert_int_equal(io_check(&geometry, &(struct io){.op = IO_WRITE_ZEROES, .length = 512}), -EOPNOTSUPP);
 	assert_int_equal(io_check(&geometry, &(struct io){.op = IO_WRITE, .length = 512}), 0);
 }
 
@@ -112,14 +105,9 @@ keeps_to_large_logical_blocks(void **state)
 
 	(void)state;
 	geometry.logical_block = 4096;
-	assert_int_equal(
-	    io_check(&geometry, &(struct io){.op = IO_READ, .offset = 512, .length = 4096}),
-	    -EINVAL);
-	assert_int_equal(
-	    io_check(&geometry, &(struct io){.op = IO_READ, .offset = 4096, .length = 512}),
-	    -EINVAL);
-	assert_int_equal(
-	    io_check(&geometry, &(struct io){.op = IO_READ, .offset = 4096, .length = 4096}), 0);
+	assert_int_equal(io_check(&geometry, &(struct io){.op = IO_READ, .offset = 512, .length = 4096}), -EINVAL);
+	assert_int_equal(io_check(&geometry, &(struct io){.op = IO_READ, .offset = 4096, .length = 512}), -EINVAL);
+	assert_int_equal(io_check(&geometry, &(struct io){.op = IO_READ, .offset = 4096, .length = 4096}), 0);
 }
 
 static void

@@ -24,7 +24,7 @@
 #include "tests/unit/made_certificate.h"
 #include "tests/unit/made_handshake.h"
 
-#define WAIT_MS    20000
+#define WAIT_MS      20000
 #define PROGRAM_ROOM 4096
 enum { FD_MONITOR = 3 };
 
@@ -101,8 +101,11 @@ new_peer(enum peer_kind kind, const char *expect_host)
 	snprintf(world.body.keys_peer.expect_host, sizeof world.body.keys_peer.expect_host, "%s", expect_host);
 	tell(&world.keys, MSG_KEYS_PEER, ends[0]);
 	close(ends[0]);
-	return (struct channel){
-	    .fd = ends[1], .self = kind == PEER_SESSION ? ROLE_SESSION : ROLE_ATTACH, .peer = ROLE_KEYS, .state = CH_NEW, .id = world.last_id};
+	return (struct channel){.fd = ends[1],
+	    .self = kind == PEER_SESSION ? ROLE_SESSION : ROLE_ATTACH,
+	    .peer = ROLE_KEYS,
+	    .state = CH_NEW,
+	    .id = world.last_id};
 }
 
 static int
@@ -184,7 +187,8 @@ static void
 fill_sign(enum tls_side side)
 {
 	struct msg_sign *sign = &world.body.sign;
-	const char *context = side == TLS_SERVER ? "TLS 1.3, server CertificateVerify" : "TLS 1.3, client CertificateVerify";
+	const char *context =
+	    side == TLS_SERVER ? "TLS 1.3, server CertificateVerify" : "TLS 1.3, client CertificateVerify";
 
 	memset(sign->input.bytes, ' ', 64);
 	memcpy(sign->input.bytes + 64, context, 34);
@@ -195,7 +199,8 @@ fill_sign(enum tls_side side)
 static void
 fill_chain(const struct made *made)
 {
-	world.body.check_chain.chain.length = (uint16_t)add_to_chain(world.body.check_chain.chain.bytes, 0, made->certificate);
+	world.body.check_chain.chain.length =
+	    (uint16_t)add_to_chain(world.body.check_chain.chain.bytes, 0, made->certificate);
 }
 
 static void
@@ -365,7 +370,8 @@ cuts_off_who_asks_for_too_much(void **state)
 		else if (rows[i].last == MSG_CHECK_CHAIN)
 			fill_chain(&world.m1);
 		else if (rows[i].last == MSG_PROVE)
-			world.body.prove = (struct msg_prove){.scheme = 1, .signature.length = 1, .transcript.length = 1};
+			world.body.prove =
+			    (struct msg_prove){.scheme = 1, .signature.length = 1, .transcript.length = 1};
 		else if (rows[i].last == MSG_SEAL)
 			world.body.seal.note.length = 1;
 		tell(&peer, rows[i].last, -1);
@@ -378,7 +384,8 @@ cuts_off_who_asks_for_too_much(void **state)
 static void
 cuts_off_who_sends_rubbish(void **state)
 {
-	static const char *const packets[] = {"x", "\x00\x5a", "\x00\x5a\x01\x02", "\xff\xff....", "\x00\x5e\x20\x01...."};
+	static const char *const packets[] = {
+	    "x", "\x00\x5a", "\x00\x5a\x01\x02", "\xff\xff....", "\x00\x5e\x20\x01...."};
 
 	(void)state;
 	needs_the_program();
@@ -458,7 +465,8 @@ set_up(void **state)
 	find_program();
 	world.ca = make_certificate(good_ca, NULL);
 	world.m1 = make_certificate(good_host, &world.ca);
-	world.m2 = make_certificate(but(good_host, (struct recipe){.san = "URI:spiffe://test.example/host/m2"}), &world.ca);
+	world.m2 =
+	    make_certificate(but(good_host, (struct recipe){.san = "URI:spiffe://test.example/host/m2"}), &world.ca);
 	return 0;
 }
 

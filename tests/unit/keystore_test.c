@@ -90,8 +90,9 @@ takes_a_good_set(void **state)
 static void
 names_the_missing_file(void **state)
 {
-	static const char *const names[] = {
-	    [KEY_FILE_CERTIFICATE] = "host.pem is missing", [KEY_FILE_KEY] = "host.key is missing", [KEY_FILE_CA] = "ca.pem is missing"};
+	static const char *const names[] = {[KEY_FILE_CERTIFICATE] = "host.pem is missing",
+	    [KEY_FILE_KEY] = "host.key is missing",
+	    [KEY_FILE_CA] = "ca.pem is missing"};
 
 	(void)state;
 	for (uint8_t kind = KEY_FILE_CERTIFICATE; kind <= KEY_FILE_CA; kind++) {
@@ -105,10 +106,13 @@ names_the_missing_file(void **state)
 static void
 names_the_file_that_holds_something_else(void **state)
 {
-	static const char *const names[] = {[KEY_FILE_CERTIFICATE] = "host.pem", [KEY_FILE_KEY] = "host.key", [KEY_FILE_CA] = "ca.pem",
+	static const char *const names[] = {[KEY_FILE_CERTIFICATE] = "host.pem",
+	    [KEY_FILE_KEY] = "host.key",
+	    [KEY_FILE_CA] = "ca.pem",
 	    [KEY_FILE_SEAL] = "seal.key"};
 	static const char *const texts[] = {"x", "\n", "-----BEGIN CERTIFICATE-----\n",
-	    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"};
+	    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+	    "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"};
 
 	(void)state;
 	for (uint8_t kind = KEY_FILE_CERTIFICATE; kind <= KEY_FILE_SEAL; kind++)
@@ -184,7 +188,9 @@ refuses_a_key_with_a_passphrase(void **state)
 	int length;
 
 	(void)state;
-	assert_int_equal(PEM_write_bio_PrivateKey(bio, world.host.key, EVP_aes_256_cbc(), (const unsigned char *)"secret", 6, NULL, NULL), 1);
+	assert_int_equal(PEM_write_bio_PrivateKey(
+			     bio, world.host.key, EVP_aes_256_cbc(), (const unsigned char *)"secret", 6, NULL, NULL),
+	    1);
 	length = BIO_read(bio, files.text[KEY_FILE_KEY], TEXT_ROOM - 1);
 	files.text[KEY_FILE_KEY][length] = '\0';
 	BIO_free(bio);
@@ -209,7 +215,8 @@ signs_what_verifies(void **state)
 		store = load(&files, "m1", NULL);
 		assert_non_null(store);
 		assert_int_equal(keystore_sign(store, input, sizeof input, signature, sizeof signature, &used), 0);
-		assert_int_equal(EVP_DigestVerifyInit(context, NULL, i == 0 ? NULL : EVP_sha256(), NULL, hosts[i]->key), 1);
+		assert_int_equal(
+		    EVP_DigestVerifyInit(context, NULL, i == 0 ? NULL : EVP_sha256(), NULL, hosts[i]->key), 1);
 		assert_int_equal(EVP_DigestVerify(context, signature, used, input, sizeof input), 1);
 		assert_int_equal(keystore_sign(store, input, sizeof input, signature, 16, &used), -EIO);
 		EVP_MD_CTX_free(context);
@@ -227,7 +234,8 @@ signs_nothing_before_the_commit_and_seals_nothing_without_a_key(void **state)
 
 	(void)state;
 	for (uint8_t kind = KEY_FILE_CERTIFICATE; kind <= KEY_FILE_CA; kind++)
-		assert_int_equal(keystore_add(store, kind, world.files.text[kind], strlen(world.files.text[kind]), NULL), 0);
+		assert_int_equal(
+		    keystore_add(store, kind, world.files.text[kind], strlen(world.files.text[kind]), NULL), 0);
 	assert_int_equal(keystore_sign(store, (const uint8_t *)"x", 1, signature, sizeof signature, &used), -ENOKEY);
 	assert_int_equal(keystore_seal(store, "x", 1, note, sizeof note), -ENOKEY);
 	keystore_free(store);
@@ -243,7 +251,8 @@ work_inside_the_list(void)
 	size_t length = add_to_chain(chain, 0, world.p256.certificate), used;
 	int code = 0;
 
-	if (sandbox_begin(NULL) < 0 || keystore_prepare(NULL) < 0 || sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_FILE_IO, NULL) < 0)
+	if (sandbox_begin(NULL) < 0 || keystore_prepare(NULL) < 0 ||
+	    sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_FILE_IO, NULL) < 0)
 		return 10;
 	store = load(&world.files, "m1", NULL);
 	if (store == NULL)

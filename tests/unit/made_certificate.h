@@ -29,8 +29,12 @@ struct recipe {
 	long from, to; /* seconds from now */
 };
 
-static const struct recipe good_ca = {
-    .subject = "test CA", .key = "ED25519", .basic = "critical,CA:TRUE", .usage = "critical,keyCertSign,cRLSign", .from = -DAY, .to = DAY};
+static const struct recipe good_ca = {.subject = "test CA",
+    .key = "ED25519",
+    .basic = "critical,CA:TRUE",
+    .usage = "critical,keyCertSign,cRLSign",
+    .from = -DAY,
+    .to = DAY};
 static const struct recipe good_host = {.subject = "host",
     .key = "ED25519",
     .basic = "critical,CA:FALSE",
@@ -45,7 +49,8 @@ static inline struct recipe
 but(struct recipe base, struct recipe change)
 {
 	const char **to[] = {&base.subject, &base.key, &base.basic, &base.usage, &base.extended, &base.san};
-	const char *const from[] = {change.subject, change.key, change.basic, change.usage, change.extended, change.san};
+	const char *const from[] = {
+	    change.subject, change.key, change.basic, change.usage, change.extended, change.san};
 
 	for (size_t i = 0; i < sizeof from / sizeof from[0]; i++)
 		if (from[i])
@@ -108,7 +113,8 @@ make_certificate(struct recipe recipe, const struct made *issuer)
 	add_extension(made.certificate, signer->certificate, NID_key_usage, recipe.usage);
 	add_extension(made.certificate, signer->certificate, NID_ext_key_usage, recipe.extended);
 	add_extension(made.certificate, signer->certificate, NID_subject_alt_name, recipe.san);
-	assert_true(X509_sign(made.certificate, signer->key, EVP_PKEY_is_a(signer->key, "ED25519") ? NULL : EVP_sha256()) > 0);
+	assert_true(
+	    X509_sign(made.certificate, signer->key, EVP_PKEY_is_a(signer->key, "ED25519") ? NULL : EVP_sha256()) > 0);
 	return made;
 }
 

@@ -58,8 +58,8 @@ half_on_message(int is_ours, int version, int content_type, const void *bytes, s
 }
 
 static inline int
-half_on_extension(SSL *ssl, unsigned type, unsigned message, const unsigned char **bytes, size_t *length, X509 *certificate, size_t index,
-    int *alert, void *owner)
+half_on_extension(SSL *ssl, unsigned type, unsigned message, const unsigned char **bytes, size_t *length,
+    X509 *certificate, size_t index, int *alert, void *owner)
 {
 	struct half *half = owner;
 
@@ -92,9 +92,13 @@ half_open(struct handshake *handshake, enum tls_side side)
 	SSL_CTX_set_verify(half->context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, half_accepts_all);
 	if (handshake->suite)
 		assert_int_equal(SSL_CTX_set_ciphersuites(half->context, handshake->suite), 1);
-	assert_int_equal(SSL_CTX_set1_groups_list(half->context, is_client ? "X25519:P-256" : handshake->retry ? "P-256" : "X25519"), 1);
-	assert_int_equal(SSL_CTX_add_custom_ext(half->context, TLS_NONCE_EXTENSION, SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_3_CERTIFICATE_REQUEST,
-			     half_on_extension, NULL, half, NULL, NULL),
+	assert_int_equal(SSL_CTX_set1_groups_list(half->context, is_client          ? "X25519:P-256"
+								 : handshake->retry ? "P-256"
+										    : "X25519"),
+	    1);
+	assert_int_equal(
+	    SSL_CTX_add_custom_ext(half->context, TLS_NONCE_EXTENSION,
+		SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_3_CERTIFICATE_REQUEST, half_on_extension, NULL, half, NULL, NULL),
 	    1);
 	half->ssl = SSL_new(half->context);
 	assert_non_null(half->ssl);

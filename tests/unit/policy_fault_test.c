@@ -62,10 +62,8 @@ static const struct faulty faulty[] = {
     {ACME "shares: {s: {labels: {kind: " LONG_NAME "}}}\n", "10-a.yaml:3:29:", {"longer than 63"}},
     {ALL "vms: {w: [web-1]}\n", "10-a.yaml:3:11:", {"'web-1' names no tenant", "tenant/name"}},
     {ALL "shares: {w: [\"disk-*\"]}\n", "10-a.yaml:3:14:", {"tenant/name"}},
-    {ALL "rules: [{id: x, allow: [attach], vms: web}]\n",
-	"10-a.yaml:3:39:", {"'web'", "nor a set"}},
-    {ALL "rules: [{id: x, allow: [attach], shares: \"a/b/c\"}]\n",
-	"10-a.yaml:3:42:", {"neither a name nor a glob"}},
+    {ALL "rules: [{id: x, allow: [attach], vms: web}]\n", "10-a.yaml:3:39:", {"'web'", "nor a set"}},
+    {ALL "rules: [{id: x, allow: [attach], shares: \"a/b/c\"}]\n", "10-a.yaml:3:42:", {"neither a name nor a glob"}},
     /* rules */
     {RULE("allow: [attach]"), "10-a.yaml:4:5:", {"no id"}},
     {RULE("id: Web, allow: [attach]"), "10-a.yaml:4:10:", {"'Web'", "not a name"}},
@@ -96,28 +94,22 @@ static const struct faulty faulty[] = {
 	"10-a.yaml:5:5:", {"'x'", "10-a.yaml:4", "unique"}},
     /* when */
     {RULE("id: x, allow: [attach], when: {}"), "10-a.yaml:4:36:", {"neither days nor a time"}},
-    {RULE("id: x, allow: [attach], when: {zone: UTC}"),
-	"10-a.yaml:4:36:", {"neither days nor a time"}},
+    {RULE("id: x, allow: [attach], when: {zone: UTC}"), "10-a.yaml:4:36:", {"neither days nor a time"}},
     {RULE("id: x, allow: [attach], when: always"), "10-a.yaml:4:36:", {"a map"}},
     {RULE("id: x, allow: [attach], when: {day: mon}"), "10-a.yaml:4:37:", {"'day'", "'days'"}},
-    {RULE("id: x, allow: [attach], when: {days: monday}"),
-	"10-a.yaml:4:43:", {"'monday'", "mon-fri"}},
+    {RULE("id: x, allow: [attach], when: {days: monday}"), "10-a.yaml:4:43:", {"'monday'", "mon-fri"}},
     {RULE("id: x, allow: [attach], when: {days: mon-}"), "10-a.yaml:4:43:", {"'mon-'"}},
     {RULE("id: x, allow: [attach], when: {days: [mon, 2]}"), "10-a.yaml:4:49:", {"'2'"}},
     {RULE("id: x, allow: [attach], when: {days: []}"), "10-a.yaml:4:43:", {"never"}},
-    {RULE("id: x, allow: [attach], when: {from: \"7:00\"}"),
-	"10-a.yaml:4:43:", {"'7:00'", "07:00"}},
+    {RULE("id: x, allow: [attach], when: {from: \"7:00\"}"), "10-a.yaml:4:43:", {"'7:00'", "07:00"}},
     {RULE("id: x, allow: [attach], when: {to: \"24:01\"}"), "10-a.yaml:4:41:", {"'24:01'"}},
     {RULE("id: x, allow: [attach], when: {to: \"12:60\"}"), "10-a.yaml:4:41:", {"'12:60'"}},
     {RULE("id: x, allow: [attach], when: {from: \"24:00\"}"), "10-a.yaml:4:43:", {"00:00"}},
-    {RULE("id: x, allow: [attach], when: {from: \"07:00\", to: \"07:00\"}"),
-	"10-a.yaml:4:36:", {"same time"}},
+    {RULE("id: x, allow: [attach], when: {from: \"07:00\", to: \"07:00\"}"), "10-a.yaml:4:36:", {"same time"}},
     {RULE("id: x, allow: [attach], when: {days: mon, zone: Europe/Berlin}"),
 	"10-a.yaml:4:54:", {"'Europe/Berlin'", "UTC", "+01:00"}},
-    {RULE("id: x, allow: [attach], when: {days: mon, zone: \"+1:00\"}"),
-	"10-a.yaml:4:54:", {"'+1:00'"}},
-    {RULE("id: x, allow: [attach], when: {days: mon, zone: \"+14:01\"}"),
-	"10-a.yaml:4:54:", {"14 hours"}},
+    {RULE("id: x, allow: [attach], when: {days: mon, zone: \"+1:00\"}"), "10-a.yaml:4:54:", {"'+1:00'"}},
+    {RULE("id: x, allow: [attach], when: {days: mon, zone: \"+14:01\"}"), "10-a.yaml:4:54:", {"14 hours"}},
     {RULE("id: x, allow: [attach], when: {days: mon, zone: utc}"), "10-a.yaml:4:54:", {"'UTC'"}},
     /* limits */
     {LIMIT("hosts: m1"), "10-a.yaml:4:5:", {"limits nothing"}},
@@ -145,23 +137,18 @@ static const struct faulty faulty[] = {
     {TEST(ASK "expect: allow, grant: required"), "10-a.yaml:6:", {"held, missing"}},
     {TEST(ASK "expect: allow, ticket: held"), "10-a.yaml:6:", {"valid, missing"}},
     {TEST(ASK "expect: allow, class: tape"), "10-a.yaml:6:", {"disk, usb"}},
-    {TEST("host: m1, vm: \"v-*\", share: s, verb: attach, expect: deny"),
-	"10-a.yaml:6:20:", {"glob", "one VM"}},
-    {TEST("host: m1, vm: globex/v, share: s, verb: attach, expect: deny"),
-	"10-a.yaml:6:20:", {"'globex/v'"}},
-    {TEST("host: m1, vm: v, share: s, verb: [attach], expect: deny"),
-	"10-a.yaml:6:", {"a single value"}},
+    {TEST("host: m1, vm: \"v-*\", share: s, verb: attach, expect: deny"), "10-a.yaml:6:20:", {"glob", "one VM"}},
+    {TEST("host: m1, vm: globex/v, share: s, verb: attach, expect: deny"), "10-a.yaml:6:20:", {"'globex/v'"}},
+    {TEST("host: m1, vm: v, share: s, verb: [attach], expect: deny"), "10-a.yaml:6:", {"a single value"}},
     {TEST("host: m1, vm: v, share: s, verb: atach, expect: deny"), "10-a.yaml:6:", {"'attach'"}},
     /* tests that fail */
     {TEST(ASK "expect: deny"), "10-a.yaml:6:5: test 1: expected deny, got allow by 'x'", {""}},
-    {TEST(ASK "mode: rw, expect: allow"),
-	"10-a.yaml:6:5: test 1: expected allow, got deny, since no rule", {""}},
+    {TEST(ASK "mode: rw, expect: allow"), "10-a.yaml:6:5: test 1: expected allow, got deny, since no rule", {""}},
     {TEST(ASK "grant: missing, expect: allow, rule: x"),
 	"10-a.yaml:6:5: test 1: expected allow by 'x', got deny, since 'x' demands a grant", {""}},
-    {TEST(ASK "expect: allow, rule: y"),
-	"10-a.yaml:6:5: test 1: expected allow by 'y', got allow by 'x'", {"no rule has that id"}},
-    {TEST(ASK "expect: deny, rule: x"),
-	"10-a.yaml:6:5: test 1: expected deny by 'x', got allow by 'x'", {""}},
+    {TEST(ASK "expect: allow, rule: y"), "10-a.yaml:6:5: test 1: expected allow by 'y', got allow by 'x'",
+	{"no rule has that id"}},
+    {TEST(ASK "expect: deny, rule: x"), "10-a.yaml:6:5: test 1: expected deny by 'x', got allow by 'x'", {""}},
 };
 
 static void
@@ -179,8 +166,7 @@ refuses_each_fault_where_it_stands(void **state)
 			fail_msg("accepted: %s", faulty[i].text);
 		first = faults.first->text;
 		if (strncmp(first, faulty[i].place, strlen(faulty[i].place)) != 0)
-			fail_msg("wanted '%s', got '%s' for: %s", faulty[i].place, first,
-			    faulty[i].text);
+			fail_msg("wanted '%s', got '%s' for: %s", faulty[i].place, first, faulty[i].text);
 		for (size_t k = 0; k < 3 && faulty[i].says[k]; k++)
 			if (strstr(first, faulty[i].says[k]) == NULL)
 				fail_msg("'%s' does not say '%s'", first, faulty[i].says[k]);
@@ -217,13 +203,11 @@ refuses_an_id_that_another_file_has(void **state)
 
 	(void)state;
 	faults_init(&faults);
-	assert_null(harness_load((const char *const[FILES_MAX]){RULE("id: x, allow: [attach]"),
-				     RULE("id: x, deny: [list]")},
-	    &faults));
+	assert_null(harness_load(
+	    (const char *const[FILES_MAX]){RULE("id: x, allow: [attach]"), RULE("id: x, deny: [list]")}, &faults));
 	assert_int_equal(faults.count, 1);
-	assert_string_equal(
-	    faults.first->text, "20-b.yaml:4:5: the id 'x' is taken by the rule in 10-a.yaml:4; "
-				"ids are unique over all files, so choose another");
+	assert_string_equal(faults.first->text, "20-b.yaml:4:5: the id 'x' is taken by the rule in 10-a.yaml:4; "
+						"ids are unique over all files, so choose another");
 	faults_clear(&faults);
 }
 
@@ -260,8 +244,7 @@ refuses_files_with_other_names(void **state)
 		faults_init(&faults);
 		policy = policy_load(&file, 1, 1, 0, &faults);
 		if ((policy != NULL) != cases[i].good)
-			fail_msg("'%s' should%s be accepted", cases[i].name,
-			    cases[i].good ? "" : " not");
+			fail_msg("'%s' should%s be accepted", cases[i].name, cases[i].good ? "" : " not");
 		policy_free(policy);
 		faults_clear(&faults);
 	}
@@ -279,8 +262,8 @@ repeat(const char *before, const char *piece, size_t count, const char *after)
 	for (size_t i = 0; i < count; i++) {
 		const char *number = strchr(piece, '#');
 
-		used += number ? (size_t)snprintf(text + used, room - used, "%.*s%zu%s",
-				     (int)(number - piece), piece, i, number + 1)
+		used += number ? (size_t)snprintf(
+				     text + used, room - used, "%.*s%zu%s", (int)(number - piece), piece, i, number + 1)
 			       : (size_t)snprintf(text + used, room - used, "%s", piece);
 	}
 	snprintf(text + used, room - used, "%s", after);
@@ -300,16 +283,14 @@ refuses_more_than_the_limits_and_names_them(void **state)
 	    {ACME "rules: [{id: x, allow: [attach], hosts: [", "m#,", "]}]\n", 10000, "10000"},
 	    {ACME "shares: {s: {labels: {", "k#: v,", "}}}\n", 16, "16"},
 	    {ACME "limits:\n", "- {leases: 1}\n", "", 10000, "10000"},
-	    {ACME "tests:\n", "- {host: m, vm: v, share: s, verb: list, expect: deny}\n", "", 10000,
-		"10000"},
+	    {ACME "tests:\n", "- {host: m, vm: v, share: s, verb: list, expect: deny}\n", "", 10000, "10000"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		for (size_t over = 0; over < 2; over++) {
-			AUTO_FREE
-			char *text = repeat(
-			    cases[i].before, cases[i].piece, cases[i].most + over, cases[i].after);
+			AUTO_FREE char *text =
+			    repeat(cases[i].before, cases[i].piece, cases[i].most + over, cases[i].after);
 			struct faults faults;
 			struct policy *policy;
 
@@ -317,8 +298,7 @@ refuses_more_than_the_limits_and_names_them(void **state)
 			policy = harness_load((const char *const[FILES_MAX]){text}, &faults);
 			if ((policy == NULL) != (over == 1)) {
 				harness_print_faults(&faults);
-				fail_msg("case %zu with %zu over: %s", i, over,
-				    policy ? "accepted" : "refused");
+				fail_msg("case %zu with %zu over: %s", i, over, policy ? "accepted" : "refused");
 			}
 			if (over && strstr(faults.first->text, cases[i].says) == NULL)
 				fail_msg("'%s' does not name the limit", faults.first->text);

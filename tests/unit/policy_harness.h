@@ -29,8 +29,7 @@ harness_load(const char *const texts[FILES_MAX], struct faults *faults)
 	size_t count = 0;
 
 	for (; count < FILES_MAX && texts[count]; count++)
-		files[count] =
-		    (struct policy_file){names[count], texts[count], strlen(texts[count])};
+		files[count] = (struct policy_file){names[count], texts[count], strlen(texts[count])};
 	return policy_load(files, count, 7, 0, faults);
 }
 
@@ -50,8 +49,8 @@ struct harness_question {
 static inline void
 harness_ask(const char *line, struct harness_question *question)
 {
-	int words = sscanf(line, "%79s %159s %159s %31s %7s %39s", question->host, question->vm,
-	    question->share, question->verb, question->mode, question->at);
+	int words = sscanf(line, "%79s %159s %159s %31s %7s %39s", question->host, question->vm, question->share,
+	    question->verb, question->mode, question->at);
 
 	assert_in_range(words, 5, 6);
 	question->request = (struct policy_request){

@@ -80,7 +80,8 @@ verify_with(struct attempt *attempt, const struct half *half, struct error *erro
 {
 	struct proved_peer peer;
 
-	return proof_verify(attempt->proof, half->scheme, half->signature, half->signature_length, half->transcript, half->length, &peer, error);
+	return proof_verify(attempt->proof, half->scheme, half->signature, half->signature_length, half->transcript,
+	    half->length, &peer, error);
 }
 
 static void
@@ -98,7 +99,8 @@ refuses(struct attempt *attempt, const char *word)
 static void
 proves_a_peer_in_every_kind_of_handshake(void **state)
 {
-	static const char *const suites[] = {"TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"};
+	static const char *const suites[] = {
+	    "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"};
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_LENGTH(suites) * 8; i++) {
@@ -113,12 +115,15 @@ proves_a_peer_in_every_kind_of_handshake(void **state)
 		attempt.shaken.retry = (i & 4) != 0;
 		shake(&attempt);
 		half = ours(&attempt);
-		if (proof_verify(attempt.proof, half->scheme, half->signature, half->signature_length, half->transcript, half->length, &peer,
-			&error) != 0)
-			fail_msg("%s, side %d, type %d, retry %d: %s", suites[i / 8], side, attempt.type, attempt.shaken.retry, error.text);
+		if (proof_verify(attempt.proof, half->scheme, half->signature, half->signature_length, half->transcript,
+			half->length, &peer, &error) != 0)
+			fail_msg("%s, side %d, type %d, retry %d: %s", suites[i / 8], side, attempt.type,
+			    attempt.shaken.retry, error.text);
 		assert_string_equal(peer.host.text, side == TLS_CLIENT ? "m2" : "m1");
-		assert_string_equal(peer.fingerprint, keystore_fingerprint(world.store[side == TLS_CLIENT ? M2 : M1][attempt.type]));
-		assert_true(peer.not_after_us == keystore_not_after_us(world.store[side == TLS_CLIENT ? M2 : M1][attempt.type]));
+		assert_string_equal(
+		    peer.fingerprint, keystore_fingerprint(world.store[side == TLS_CLIENT ? M2 : M1][attempt.type]));
+		assert_true(peer.not_after_us ==
+			    keystore_not_after_us(world.store[side == TLS_CLIENT ? M2 : M1][attempt.type]));
 		proof_free(attempt.proof);
 	}
 }
@@ -126,7 +131,8 @@ proves_a_peer_in_every_kind_of_handshake(void **state)
 static void
 nonces_differ(void **state)
 {
-	struct proof *one = proof_new(world.store[M1][0], TLS_CLIENT, ""), *other = proof_new(world.store[M1][0], TLS_CLIENT, "");
+	struct proof *one = proof_new(world.store[M1][0], TLS_CLIENT, ""),
+		     *other = proof_new(world.store[M1][0], TLS_CLIENT, "");
 
 	(void)state;
 	assert_memory_not_equal(proof_nonce(one), proof_nonce(other), TLS_NONCE_LEN);
@@ -292,7 +298,8 @@ refuses_the_other_sides_view(void **state)
 static void
 refuses_another_scheme_than_the_keys(void **state)
 {
-	static const uint16_t schemes[] = {0x0403, 0x0807, 0x0503, 0x0603, 0x0804, 0x0808, 0x0401, 0x0203, 0x0000, 0xffff};
+	static const uint16_t schemes[] = {
+	    0x0403, 0x0807, 0x0503, 0x0603, 0x0804, 0x0808, 0x0401, 0x0203, 0x0000, 0xffff};
 
 	(void)state;
 	for (int type = 0; type < KEY_TYPES; type++) {
@@ -303,7 +310,8 @@ refuses_another_scheme_than_the_keys(void **state)
 		right = ours(&attempt)->scheme;
 		for (size_t i = 0; i < ARRAY_LENGTH(schemes); i++) {
 			ours(&attempt)->scheme = schemes[i];
-			assert_int_equal(verify_with(&attempt, ours(&attempt), NULL), schemes[i] == right ? 0 : -EACCES);
+			assert_int_equal(
+			    verify_with(&attempt, ours(&attempt), NULL), schemes[i] == right ? 0 : -EACCES);
 		}
 		proof_free(attempt.proof);
 	}
@@ -410,8 +418,8 @@ set_up(void **state)
 			char san[64];
 
 			snprintf(san, sizeof san, "critical,URI:spiffe://test.example/host/%s", names[host]);
-			world.host[host][type] =
-			    make_certificate(but(good_host, (struct recipe){.san = san, .key = key_types[type]}), &world.ca);
+			world.host[host][type] = make_certificate(
+			    but(good_host, (struct recipe){.san = san, .key = key_types[type]}), &world.ca);
 			world.store[host][type] = make_store(&world.ca, &world.host[host][type], names[host]);
 		}
 	return 0;

@@ -37,8 +37,10 @@ prints_all_fields_in_their_order(void **state)
 	(void)state;
 	assert_true(record_print(&record, 42, 1763812800000001, line, sizeof line) > 0);
 	assert_string_equal(line,
-	    "{\"v\":1,\"seq\":42,\"ts\":\"2025-11-22T12:00:00.000001Z\",\"event\":\"attach.allow\",\"decision\":\"allow\",\"reason\":\"allowed\","
-	    "\"rule\":\"web-own-disks\",\"generation\":3,\"principal\":{\"host\":\"m1\",\"vm\":\"acme/web-1\",\"admin\":\"root\",\"tenant\":\"acme\"},"
+	    "{\"v\":1,\"seq\":42,\"ts\":\"2025-11-22T12:00:00.000001Z\",\"event\":\"attach.allow\",\"decision\":"
+	    "\"allow\",\"reason\":\"allowed\","
+	    "\"rule\":\"web-own-disks\",\"generation\":3,\"principal\":{\"host\":\"m1\",\"vm\":\"acme/"
+	    "web-1\",\"admin\":\"root\",\"tenant\":\"acme\"},"
 	    "\"share\":\"acme/disk-1\",\"lease\":\"ab0102030405060708090a0b0c0d0e0f\",\"epoch\":7,\"mode\":\"rw\","
 	    "\"detail\":{\"source\":\"192.0.2.1\",\"session\":12}");
 }
@@ -50,7 +52,8 @@ leaves_out_what_does_not_apply(void **state)
 
 	(void)state;
 	assert_true(record_print(&(struct record){.event = EVENT_DAEMON_STOP}, 1, 0, line, sizeof line) > 0);
-	assert_string_equal(line, "{\"v\":1,\"seq\":1,\"ts\":\"1970-01-01T00:00:00.000000Z\",\"event\":\"daemon.stop\",\"principal\":{}");
+	assert_string_equal(line,
+	    "{\"v\":1,\"seq\":1,\"ts\":\"1970-01-01T00:00:00.000000Z\",\"event\":\"daemon.stop\",\"principal\":{}");
 }
 
 static void
@@ -67,9 +70,13 @@ no_string_leaves_its_quotes(void **state)
 		for (size_t i = 0; i < length; i++)
 			text[i] = (char)(1 + random() % 255);
 		text[length ? length - 1 : 0] = '\0';
-		used = record_print(
-		    &(struct record){.event = EVENT_ATTACH_DENY, .vm = text, .share = text, .reason = text, .detail = {{"text", text, 0}}, .detail_count = 1}, 1, 1,
-		    line, RECORD_LINE_MAX);
+		used = record_print(&(struct record){.event = EVENT_ATTACH_DENY,
+					.vm = text,
+					.share = text,
+					.reason = text,
+					.detail = {{"text", text, 0}},
+					.detail_count = 1},
+		    1, 1, line, RECORD_LINE_MAX);
 		assert_true(used > 0);
 		assert_null(memchr(line, '\n', (size_t)used));
 		memcpy(line + used, "}", 2);

@@ -15,8 +15,8 @@
 #include "base/auto.h"
 #include "crypto/proof.h"
 
-#define NAME_63   "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij123"
-#define DOMAIN_51 "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghij."
+#define NAME_63    "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghijabcdefghij123"
+#define DOMAIN_51  "abcdefghijabcdefghijabcdefghijabcdefghijabcdefghij."
 #define DOMAIN_255 DOMAIN_51 DOMAIN_51 DOMAIN_51 DOMAIN_51 DOMAIN_51
 
 static void

@@ -24,9 +24,8 @@ static void
 push(struct stream *stream, struct traffic *traffic)
 {
 	while (traffic->sent < traffic->total) {
-		size_t length = traffic->total - traffic->sent < traffic->piece
-				    ? traffic->total - traffic->sent
-				    : traffic->piece;
+		size_t length =
+		    traffic->total - traffic->sent < traffic->piece ? traffic->total - traffic->sent : traffic->piece;
 		uint8_t *bytes = stream->class->reserve(stream, length);
 
 		if (bytes == NULL)
@@ -37,8 +36,7 @@ push(struct stream *stream, struct traffic *traffic)
 		traffic->sent += length;
 	}
 	assert_in_range(-stream->class->flush(stream), 0, EAGAIN);
-	assert_true(
-	    stream->class->queued(stream) <= QUEUE_LIMIT + TLS_WIRE_MOST + 2 * TLS_RECORD_MOST);
+	assert_true(stream->class->queued(stream) <= QUEUE_LIMIT + TLS_WIRE_MOST + 2 * TLS_RECORD_MOST);
 }
 
 static void
@@ -61,8 +59,7 @@ pull(struct stream *stream, struct traffic *traffic)
 static void
 run_traffic(struct pair *pair, struct traffic traffic[2])
 {
-	int fds[2] = {pair->stream[0]->class->fd(pair->stream[0]),
-	    pair->stream[1]->class->fd(pair->stream[1])};
+	int fds[2] = {pair->stream[0]->class->fd(pair->stream[0]), pair->stream[1]->class->fd(pair->stream[1])};
 
 	while (traffic[0].received < traffic[0].total || traffic[1].received < traffic[1].total) {
 		uint32_t wants[2];
@@ -74,8 +71,7 @@ run_traffic(struct pair *pair, struct traffic traffic[2])
 			if (traffic[i].sent < traffic[i].total)
 				wants[i] |= EPOLLOUT;
 		}
-		if (traffic[0].received < traffic[0].total ||
-		    traffic[1].received < traffic[1].total)
+		if (traffic[0].received < traffic[0].total || traffic[1].received < traffic[1].total)
 			wait_for_either(fds, wants);
 	}
 	for (int i = 0; i < 2; i++)
@@ -89,10 +85,8 @@ carries_everything_in_order_both_ways(void **state)
 	    {{.total = 1, .piece = 1, .room = 1}, {.total = 1, .piece = 1, .room = 1}},
 	    {{.total = 8 << 20, .piece = 1 << 20, .room = 1 << 20}, {.total = 0}},
 	    {{.total = 0}, {.total = 8 << 20, .piece = 65576, .room = 1 << 20}},
-	    {{.total = 5 << 20, .piece = 40, .room = 16384},
-		{.total = 5 << 20, .piece = 131112, .room = 333}},
-	    {{.total = 300001, .piece = 16385, .room = 16383},
-		{.total = 400003, .piece = 1, .room = 7}},
+	    {{.total = 5 << 20, .piece = 40, .room = 16384}, {.total = 5 << 20, .piece = 131112, .room = 333}},
+	    {{.total = 300001, .piece = 16385, .room = 16383}, {.total = 400003, .piece = 1, .room = 7}},
 	};
 
 	(void)state;
@@ -108,8 +102,8 @@ carries_everything_in_order_both_ways(void **state)
 			pair_shake(&pair);
 			pair_streams(&pair, QUEUE_LIMIT);
 			for (int side = 0; small && side < 2; side++)
-				setsockopt(pair.stream[side]->class->fd(pair.stream[side]),
-				    SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+				setsockopt(pair.stream[side]->class->fd(pair.stream[side]), SOL_SOCKET, SO_SNDBUF,
+				    &bytes, sizeof bytes);
 			run_traffic(&pair, traffic);
 			pair_close(&pair);
 		}
@@ -118,8 +112,8 @@ carries_everything_in_order_both_ways(void **state)
 static void
 changes_its_key_before_the_cipher_wears_out(void **state)
 {
-	struct traffic traffic[2] = {{.total = 2 << 20, .piece = 50000, .room = 65536},
-	    {.total = 1 << 20, .piece = 3000, .room = 65536}};
+	struct traffic traffic[2] = {
+	    {.total = 2 << 20, .piece = 50000, .room = 65536}, {.total = 1 << 20, .piece = 3000, .room = 65536}};
 	struct pair pair;
 
 	(void)state;
@@ -185,8 +179,7 @@ ends_in_order_after_the_last_byte(void **state)
 	while ((length = stream->class->read(stream, bytes, sizeof bytes)) == -EAGAIN)
 		wait_for(stream->class->fd(stream), POLLIN);
 	assert_int_equal(length, 0);
-	assert_true(stream->class->buffered(
-	    stream)); /* the owner hears of it even when the socket stays silent */
+	assert_true(stream->class->buffered(stream)); /* the owner hears of it even when the socket stays silent */
 	assert_int_equal(stream->class->read(stream, bytes, sizeof bytes), 0);
 	pair_close(&pair);
 }
@@ -317,8 +310,7 @@ bears_few_key_updates_but_not_a_flood(void **state)
 		pair_streams(&pair, QUEUE_LIMIT);
 		flooder = (struct tls *)(void *)pair.stream[TLS_CLIENT];
 		for (unsigned n = 0; n < cases[i].updates; n++) {
-			assert_int_equal(
-			    SSL_key_update(flooder->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+			assert_int_equal(SSL_key_update(flooder->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
 			assert_int_equal(SSL_do_handshake(flooder->ssl), 1);
 		}
 		assert_int_equal(tls_wire_flush(&flooder->wire), 0);

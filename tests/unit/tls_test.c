@@ -156,8 +156,7 @@ opens_no_file_once_it_is_prepared(void **state)
 
 		pair_open(&pair, "ED25519", "P-256");
 		make_connection(pair.fds);
-		if (tls_prepare(&error) < 0 || sandbox_begin(&error) < 0 ||
-		    sandbox_lock(SANDBOX_PASS_FDS, &error) < 0)
+		if (tls_prepare(&error) < 0 || sandbox_begin(&error) < 0 || sandbox_lock(SANDBOX_PASS_FDS, &error) < 0)
 			_exit(2);
 		pair_shake_over(&pair);
 		_exit(pair.code[0] == 1 && pair.code[1] == 1 ? 0 : 3);
@@ -183,17 +182,12 @@ struct stranger {
 #define OURS "netbus/1"
 static const struct stranger strangers[] = {
     {"a good one", "ED25519", OURS, TLS1_3_VERSION, "X25519", 0, 1, 1, ""},
-    {"a good one that is asked to retry", "ED25519", OURS, TLS1_3_VERSION, "P-384:P-256", 0, 1, 1,
-	""},
+    {"a good one that is asked to retry", "ED25519", OURS, TLS1_3_VERSION, "P-384:P-256", 0, 1, 1, ""},
     {"a good one with a long chain", "P-256", OURS, TLS1_3_VERSION, "X25519", 6, 1, 1, ""},
-    {"TLS 1.2", "ED25519", OURS, TLS1_2_VERSION, "X25519", 0, 1, -EPROTO,
-	"no TLS 1.3 (version 1.2 at most)"},
-    {"TLS 1.2 without ALPN", "ED25519", NULL, TLS1_2_VERSION, "X25519", 0, 1, -EPROTO,
-	"no TLS 1.3"},
-    {"no certificate", NULL, OURS, TLS1_3_VERSION, "X25519", 0, 1, -EPROTO,
-	"showed no certificate"},
-    {"no ALPN", "ED25519", NULL, TLS1_3_VERSION, "X25519", 0, 1, -EPROTO,
-	"no application protocol (ALPN)"},
+    {"TLS 1.2", "ED25519", OURS, TLS1_2_VERSION, "X25519", 0, 1, -EPROTO, "no TLS 1.3 (version 1.2 at most)"},
+    {"TLS 1.2 without ALPN", "ED25519", NULL, TLS1_2_VERSION, "X25519", 0, 1, -EPROTO, "no TLS 1.3"},
+    {"no certificate", NULL, OURS, TLS1_3_VERSION, "X25519", 0, 1, -EPROTO, "showed no certificate"},
+    {"no ALPN", "ED25519", NULL, TLS1_3_VERSION, "X25519", 0, 1, -EPROTO, "no application protocol (ALPN)"},
     {"another ALPN", "ED25519", "http/1.1", TLS1_3_VERSION, "X25519", 0, 1, -EPROTO,
 	"application protocol netbus/1 (ALPN)"},
     {"a longer ALPN", "ED25519", "netbus/11", TLS1_3_VERSION, "X25519", 0, 1, -EPROTO,
@@ -201,8 +195,7 @@ static const struct stranger strangers[] = {
     {"no common group", "ED25519", OURS, TLS1_3_VERSION, "P-384", 0, 1, -EPROTO, "no key exchange"},
     {"an RSA key", "RSA", OURS, TLS1_3_VERSION, "X25519", 0, 1, -EPROTO, "certificate"},
     {"a P-384 key", "P-384", OURS, TLS1_3_VERSION, "X25519", 0, 1, -EPROTO, "certificate"},
-    {"a chain that is too long", "ED25519", OURS, TLS1_3_VERSION, "X25519", 20, 1, -EPROTO,
-	"too long"},
+    {"a chain that is too long", "ED25519", OURS, TLS1_3_VERSION, "X25519", 20, 1, -EPROTO, "too long"},
     {"a ClientHello that is too long", "ED25519", OURS, TLS1_3_VERSION, "X25519", 0, 600, -EPROTO,
 	"ClientHello is longer"},
 };
@@ -273,8 +266,7 @@ takes_good_clients_and_names_what_is_wrong_with_others(void **state)
 		stranger_open(&client, this, fds[1]);
 		tls = tls_new(TLS_SERVER, fds[0], &keeper.custody, &error);
 		assert_non_null(tls);
-		if (shake_with(tls, fds[0], &client, &error) != this->code ||
-		    strstr(error.text, this->says) == NULL)
+		if (shake_with(tls, fds[0], &client, &error) != this->code || strstr(error.text, this->says) == NULL)
 			fail_msg("%s: %d, \"%s\"", this->what, error.code, error.text);
 		assert_int_equal(keeper.proofs, this->code == 1);
 		/* Nothing follows a handshake by itself: no session ticket. */
@@ -302,12 +294,10 @@ static const struct noise noises[] = {
     {"SSH", BYTES_OF("SSH-2.0-OpenSSH_9.2\r\n"), "its first bytes are plaintext"},
     {"binary", BYTES_OF("\0\1\2\3\4\5\6\7\10\11\12\13\14\15\16\17"), "does not speak TLS"},
     {"half a record", BYTES_OF("\x16\x03\x01\x02\x00\x01"), "closed the connection"},
-    {"a record of no message", BYTES_OF("\x16\x03\x01\x00\x04\x63\x00\x00\x00"),
-	"broke the TLS protocol"},
+    {"a record of no message", BYTES_OF("\x16\x03\x01\x00\x04\x63\x00\x00\x00"), "broke the TLS protocol"},
     {"an SSL 3 record", BYTES_OF("\x16\x02\x00\x00\x04\x01\x00\x00\x00"), "not TLS"},
     {"an alert", BYTES_OF("\x15\x03\x01\x00\x02\x02\x28"), "broke the TLS protocol"},
-    {"an empty ClientHello", BYTES_OF("\x16\x03\x01\x00\x04\x01\x00\x00\x00"),
-	"broke the TLS protocol"},
+    {"an empty ClientHello", BYTES_OF("\x16\x03\x01\x00\x04\x01\x00\x00\x00"), "broke the TLS protocol"},
 };
 
 static void
@@ -340,8 +330,8 @@ names_what_is_not_tls(void **state)
 /* ---- servers that are wrong in one way ---- */
 
 static int
-choose_first(SSL *ssl, const unsigned char **out, unsigned char *out_length,
-    const unsigned char *in, unsigned in_length, void *owner)
+choose_first(SSL *ssl, const unsigned char **out, unsigned char *out_length, const unsigned char *in,
+    unsigned in_length, void *owner)
 {
 	(void)ssl, (void)in_length, (void)owner;
 	*out = in + 1;
@@ -360,8 +350,7 @@ struct host {
 
 static const struct host hosts[] = {
     {"a good one", true, true, TLS1_3_VERSION, "P-256", 1, ""},
-    {"no ALPN", false, true, TLS1_3_VERSION, "P-256", -EPROTO,
-	"did not choose the application protocol"},
+    {"no ALPN", false, true, TLS1_3_VERSION, "P-256", -EPROTO, "did not choose the application protocol"},
     {"no question for our certificate", true, false, TLS1_3_VERSION, "P-256", -EPROTO,
 	"did not ask for our certificate"},
     {"TLS 1.2", true, true, TLS1_2_VERSION, "P-256", -ECONNRESET, "protocol version"},
@@ -389,8 +378,7 @@ takes_good_servers_and_names_what_is_wrong_with_others(void **state)
 		SSL_CTX_use_certificate(server.context, certificate);
 		SSL_CTX_use_PrivateKey(server.context, key);
 		SSL_CTX_set_cert_verify_callback(server.context, trust_all, NULL);
-		SSL_CTX_set_verify(server.context,
-		    this->asks_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+		SSL_CTX_set_verify(server.context, this->asks_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 		if (this->alpn)
 			SSL_CTX_set_alpn_select_cb(server.context, choose_first, NULL);
 		server.ssl = SSL_new(server.context);
@@ -399,8 +387,7 @@ takes_good_servers_and_names_what_is_wrong_with_others(void **state)
 		tls = tls_new(TLS_CLIENT, fds[0], &keeper.custody, &error);
 		assert_non_null(tls);
 		assert_int_equal(tls_handshake(tls, &error), 0);
-		if (shake_with(tls, fds[0], &server, &error) != this->code ||
-		    strstr(error.text, this->says) == NULL)
+		if (shake_with(tls, fds[0], &server, &error) != this->code || strstr(error.text, this->says) == NULL)
 			fail_msg("%s: %d, \"%s\"", this->what, error.code, error.text);
 		tls_free(tls);
 		foreigner_close(&server);

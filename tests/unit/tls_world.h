@@ -37,9 +37,8 @@ static inline EVP_PKEY *
 world_key(const char *kind)
 {
 	EVP_PKEY *key = strcmp(kind, "ED25519") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
-			: strcmp(kind, "RSA") == 0
-			    ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
-			    : EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind);
+			: strcmp(kind, "RSA") == 0   ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
+						     : EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind);
 
 	assert_non_null(key);
 	return key;
@@ -57,16 +56,15 @@ world_certificate(EVP_PKEY *key, const char *name, unsigned padding)
 	ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
 	X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
 	X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
-	    (const unsigned char *)name, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+	    X509_get_subject_name(certificate), "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1, 0);
 	memset(text, 'x', sizeof text);
 	for (; padding > 0; padding--)
-		X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "description",
-		    MBSTRING_ASC, (const unsigned char *)text, 500, -1, 0);
+		X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "description", MBSTRING_ASC,
+		    (const unsigned char *)text, 500, -1, 0);
 	X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
 	X509_set_pubkey(certificate, key);
-	assert_true(
-	    X509_sign(certificate, key, EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256()) > 0);
+	assert_true(X509_sign(certificate, key, EVP_PKEY_is_a(key, "ED25519") ? NULL : EVP_sha256()) > 0);
 	return certificate;
 }
 
@@ -89,8 +87,7 @@ struct keeper {
 };
 
 static inline int
-keeper_identity(
-    void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain, size_t *length)
+keeper_identity(void *context, uint8_t nonce[static TLS_NONCE_LEN], const uint8_t **chain, size_t *length)
 {
 	struct keeper *keeper = context;
 	uint8_t *der = keeper->chain + 3;
@@ -131,8 +128,7 @@ digest_of(const EVP_PKEY *key)
 }
 
 static inline int
-keeper_sign(void *context, const uint8_t *input, size_t length, uint8_t *signature, size_t room,
-    size_t *used)
+keeper_sign(void *context, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used)
 {
 	struct keeper *keeper = context;
 	EVP_MD_CTX *signing = EVP_MD_CTX_new();
@@ -144,12 +140,9 @@ keeper_sign(void *context, const uint8_t *input, size_t length, uint8_t *signatu
 	/* What netbus-keys insists on: 64 spaces, the context string, 0, a hash. */
 	assert_true(length == 64 + 34 + 32 || length == 64 + 34 + 48);
 	assert_memory_equal(input + 64,
-	    keeper->side == TLS_SERVER ? "TLS 1.3, server CertificateVerify"
-				       : "TLS 1.3, client CertificateVerify",
-	    34);
+	    keeper->side == TLS_SERVER ? "TLS 1.3, server CertificateVerify" : "TLS 1.3, client CertificateVerify", 34);
 	*used = room;
-	assert_int_equal(
-	    EVP_DigestSignInit(signing, NULL, digest_of(keeper->key), NULL, keeper->key), 1);
+	assert_int_equal(EVP_DigestSignInit(signing, NULL, digest_of(keeper->key), NULL, keeper->key), 1);
 	assert_int_equal(EVP_DigestSign(signing, signature, used, input, length), 1);
 	EVP_MD_CTX_free(signing);
 	keeper->signatures++;
@@ -157,8 +150,7 @@ keeper_sign(void *context, const uint8_t *input, size_t length, uint8_t *signatu
 }
 
 static inline int
-keeper_check_chain(
-    void *context, const uint8_t *chain, size_t length, int *verify_error, struct error *text)
+keeper_check_chain(void *context, const uint8_t *chain, size_t length, int *verify_error, struct error *text)
 {
 	struct keeper *keeper = context;
 	struct reader reader = reader_over(chain, length);
@@ -182,8 +174,7 @@ keeper_check_chain(
 
 /* RFC 8446 4.4.1: after a HelloRetryRequest the first ClientHello counts as its hash. */
 static inline size_t
-transcript_hash(const char *digest_name, const uint8_t *transcript, size_t length,
-    uint8_t hash[EVP_MAX_MD_SIZE])
+transcript_hash(const char *digest_name, const uint8_t *transcript, size_t length, uint8_t hash[EVP_MAX_MD_SIZE])
 {
 	static const uint8_t retry_random[] = {0xcf, 0x21, 0xad, 0x74};
 	const EVP_MD *digest = EVP_get_digestbyname(digest_name);
@@ -208,8 +199,8 @@ transcript_hash(const char *digest_name, const uint8_t *transcript, size_t lengt
 }
 
 static inline bool
-signature_fits(const struct keeper *keeper, const char *digest_name, const uint8_t *signature,
-    size_t signature_length, const uint8_t *transcript, size_t length)
+signature_fits(const struct keeper *keeper, const char *digest_name, const uint8_t *signature, size_t signature_length,
+    const uint8_t *transcript, size_t length)
 {
 	uint8_t input[64 + 34 + EVP_MAX_MD_SIZE];
 	EVP_PKEY *key = X509_get0_pubkey(keeper->peer);
@@ -219,12 +210,9 @@ signature_fits(const struct keeper *keeper, const char *digest_name, const uint8
 
 	memset(input, ' ', 64);
 	memcpy(input + 64,
-	    keeper->side == TLS_CLIENT ? "TLS 1.3, server CertificateVerify"
-				       : "TLS 1.3, client CertificateVerify",
-	    34);
+	    keeper->side == TLS_CLIENT ? "TLS 1.3, server CertificateVerify" : "TLS 1.3, client CertificateVerify", 34);
 	assert_int_equal(EVP_DigestVerifyInit(verifying, NULL, digest_of(key), NULL, key), 1);
-	fits = EVP_DigestVerify(
-		   verifying, signature, signature_length, input, 64 + 34 + hash_length) == 1;
+	fits = EVP_DigestVerify(verifying, signature, signature_length, input, 64 + 34 + hash_length) == 1;
 	EVP_MD_CTX_free(verifying);
 	ERR_clear_error();
 	return fits;
@@ -239,14 +227,12 @@ keeper_prove(void *context, uint16_t scheme, const uint8_t *signature, size_t si
 	assert_true(keeper->busy);
 	if (keeper->misdeed == NO_PROOF)
 		return error_set(error, -EACCES, "no such luck");
-	assert_int_equal(
-	    scheme, EVP_PKEY_is_a(X509_get0_pubkey(keeper->peer), "ED25519") ? 0x0807 : 0x0403);
+	assert_int_equal(scheme, EVP_PKEY_is_a(X509_get0_pubkey(keeper->peer), "ED25519") ? 0x0807 : 0x0403);
 	assert_non_null(memmem(transcript, length, keeper->nonce, TLS_NONCE_LEN));
 	if (!signature_fits(keeper, "SHA256", signature, signature_length, transcript, length) &&
 	    !signature_fits(keeper, "SHA384", signature, signature_length, transcript, length))
 		return error_set(error, -EACCES, "the signature does not fit the transcript");
-	X509_NAME_get_text_by_NID(
-	    X509_get_subject_name(keeper->peer), NID_commonName, host, NAME_LEN_MAX + 1);
+	X509_NAME_get_text_by_NID(X509_get_subject_name(keeper->peer), NID_commonName, host, NAME_LEN_MAX + 1);
 	keeper->proofs++;
 	return 0;
 }
@@ -279,8 +265,7 @@ keeper_clear(struct keeper *keeper)
 static inline void
 make_connection(int ends[2])
 {
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof address;
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -311,8 +296,7 @@ wait_for_either(const int fds[2], const uint32_t wants[2])
 
 	for (int i = 0; i < 2; i++)
 		ready[i] = (struct pollfd){.fd = fds[i],
-		    .events = (short)((wants[i] & EPOLLIN ? POLLIN : 0) |
-				      (wants[i] & EPOLLOUT ? POLLOUT : 0))};
+		    .events = (short)((wants[i] & EPOLLIN ? POLLIN : 0) | (wants[i] & EPOLLOUT ? POLLOUT : 0))};
 	assert_true(poll(ready, 2, PATIENCE_MS) > 0);
 }
 
@@ -338,12 +322,10 @@ static inline void
 pair_shake_over(struct pair *pair)
 {
 	for (int i = 0; i < 2; i++) {
-		pair->tls[i] = tls_new(
-		    (enum tls_side)i, pair->fds[i], &pair->keeper[i].custody, &pair->error[i]);
+		pair->tls[i] = tls_new((enum tls_side)i, pair->fds[i], &pair->keeper[i].custody, &pair->error[i]);
 		assert_non_null(pair->tls[i]);
 	}
-	while ((pair->code[0] == 0 || pair->code[1] == 0) && pair->code[0] >= 0 &&
-	       pair->code[1] >= 0) {
+	while ((pair->code[0] == 0 || pair->code[1] == 0) && pair->code[0] >= 0 && pair->code[1] >= 0) {
 		uint32_t wants[2];
 
 		for (int i = 0; i < 2; i++) {
@@ -425,14 +407,12 @@ shake_with(struct tls *tls, int our_fd, struct foreigner *foreigner, struct erro
 	int code = 0;
 
 	while (code == 0) {
-		struct pollfd ready[2] = {
-		    {.fd = our_fd, .events = POLLIN}, {.fd = foreigner->fd, .events = POLLIN}};
+		struct pollfd ready[2] = {{.fd = our_fd, .events = POLLIN}, {.fd = foreigner->fd, .events = POLLIN}};
 
 		foreigner_step(foreigner);
 		code = tls_handshake(tls, error);
 		if (code == 0)
-			assert_true(poll(ready, foreigner->done || foreigner->failed ? 1 : 2,
-					PATIENCE_MS) > 0);
+			assert_true(poll(ready, foreigner->done || foreigner->failed ? 1 : 2, PATIENCE_MS) > 0);
 	}
 	foreigner_step(foreigner);
 	return code;

@@ -30,7 +30,10 @@ static const struct {
     {"syntax", "a: [1\n", "f:2:1: "},
     {"tab", "a:\n\tb: 1\n", "f:2:1: "},
     {"not UTF-8", "a: b\nc: \xff\n", "f:2:4: here or in the next bytes the file is not UTF-8"},
-    {"UTF-16", "\xff\xfe" "a\0", "f:1:1: here"},
+    {"UTF-16",
+	"\xff\xfe"
+	"a\0",
+	"f:1:1: here"},
     {"a control character", "a: \x01\n", "f:1:1: "},
 };
 
@@ -114,7 +117,8 @@ suggests_the_nearest_key(void **state)
 	yaml_allow_keys(file, yaml_root(file), keys, &faults);
 	assert_int_equal(faults.count, 2);
 	assert_non_null(strstr(faults.first->text, "f:1:1: 'alow' is not known here; did you mean 'allow'?"));
-	assert_non_null(strstr(faults.first->next->text, "f:2:1: 'zzzzzz' is not known here; allowed: allow, deny, hosts"));
+	assert_non_null(
+	    strstr(faults.first->next->text, "f:2:1: 'zzzzzz' is not known here; allowed: allow, deny, hosts"));
 	yaml_free(file);
 	faults_clear(&faults);
 }
