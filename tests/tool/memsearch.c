@@ -11,6 +11,9 @@
 
 enum { PIECE = 1 << 20, MOST = 256 };
 
+/* A larger range is the shadow memory of a sanitizer: terabytes, of which every page that is looked at comes into being. */
+#define RANGE_MOST ((uint64_t)64 << 30)
+
 struct needle {
 	uint8_t bytes[MOST];
 	size_t length;
@@ -89,7 +92,7 @@ main(int argc, char **argv)
 		char access[5];
 
 		if (sscanf(line, "%lx-%lx %4s", &start, &end, access) == 3 && access[0] == 'r' &&
-		    strstr(line, "[v") == NULL) {
+		    strstr(line, "[v") == NULL && end - start <= RANGE_MOST) {
 			count += search_range(memory, start, end, needles, argc - 2);
 			ranges++;
 		}
