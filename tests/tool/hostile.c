@@ -30,6 +30,7 @@ struct link {
 	int fd;
 	SSL_CTX *context;
 	SSL *ssl;
+	bool silent; /* nothing came for ANSWER_MS */
 	struct msg_attached attached;
 };
 
@@ -121,8 +122,10 @@ get(struct link *link, void *bytes, size_t length)
 	while (length > 0) {
 		int got = SSL_read(link->ssl, at, (int)length);
 
-		if (got <= 0)
+		if (got <= 0) {
+			link->silent = SSL_get_error(link->ssl, got) == SSL_ERROR_WANT_READ;
 			return false;
+		}
 		at += got;
 		length -= (size_t)got;
 	}
@@ -357,7 +360,7 @@ misaligned(struct link *link)
 
 /* ---- what must be seen ---- */
 
-enum outcome { ENDED, REFUSED, ANSWERED_INVALID };
+enum outcome { ENDED, REFUSED, ANSWERED_INVALID, ANSWERED_ENDED, ANSWERED_BOTH, SILENCE };
 
 static const struct {
 	const char *name;
@@ -380,9 +383,9 @@ static const struct {
     {"unknown_frame_type", true, unknown_frame, ENDED},
     {"reserved_field_not_zero", true, reserved_not_zero, ENDED},
     {"write_payload_longer_than_its_count", true, write_longer_than_said, ENDED},
-    {"one_id_twice_in_flight", true, same_id_twice, ENDED},
+    {"one_id_twice_in_flight", true, same_id_twice, ANSWERED_BOTH},
     {"more_requests_than_credits", true, too_many_at_once, ENDED},
-    {"another_epoch", true, old_epoch, ENDED},
+    {"another_epoch", true, old_epoch, ANSWERED_ENDED},
     {"read_beyond_the_end", true, beyond_the_end, ANSWERED_INVALID},
     {"misaligned_read", true, misaligned, ANSWERED_INVALID},
 };
@@ -390,24 +393,36 @@ static const struct {
 static const char *
 outcome_name(enum outcome outcome)
 {
-	return outcome == ENDED     ? "the connection ends"
-	       : outcome == REFUSED ? "REFUSED"
-				    : "a reply with status INVALID";
+	static const char *const names[] = {
+	    [ENDED] = "the connection ends",
+	    [REFUSED] = "REFUSED",
+	    [ANSWERED_INVALID] = "a reply with status INVALID",
+	    [ANSWERED_ENDED] = "a reply with status ENDED",
+	    [ANSWERED_BOTH] = "two replies with status OK",
+	    [SILENCE] = "nothing",
+	};
+
+	return names[outcome];
 }
 
-/* Frames until the connection ends, a REFUSED, or a reply that says INVALID. A daemon that stays silent runs into the receive time-out. */
+/* Frames until the connection ends, a REFUSED, a reply that says INVALID or ENDED, two that say OK, or silence. */
 static enum outcome
 see(struct link *link)
 {
 	struct frame frame;
+	unsigned good = 0;
 
 	while (get_frame(link, &frame, NULL)) {
 		if (frame.type == FRAME_REFUSED)
 			return REFUSED;
 		if (frame.type == FRAME_REPLY && frame.status == STATUS_INVALID)
 			return ANSWERED_INVALID;
+		if (frame.type == FRAME_REPLY && frame.status == STATUS_OK && ++good == 2)
+			return ANSWERED_BOTH;
+		if (frame.type == FRAME_REPLY && frame.status == STATUS_ENDED)
+			return ANSWERED_ENDED;
 	}
-	return ENDED;
+	return link->silent ? SILENCE : ENDED;
 }
 
 int
