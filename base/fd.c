@@ -281,7 +281,7 @@ make_directories(const char *path, mode_t mode, struct error *error)
 		if (end != '/' && end != '\0')
 			continue;
 		*at = '\0';
-		if (mkdir(prefix, mode) < 0 && errno != EEXIST)
+		if (mkdir(prefix, end == '\0' ? mode : 0755) < 0 && errno != EEXIST)
 			return error_errno(error, -errno, "cannot make directory %s", prefix);
 		*at = end;
 		if (end == '\0')

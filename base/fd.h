@@ -42,7 +42,7 @@ int file_replace(const char *path, const void *bytes, size_t length, mode_t mode
 
 /* A path built in place: like snprintf, but -ENAMETOOLONG instead of a cut one. */
 int path_print(char *out, size_t room, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* mkdir -p for the parents too. 0 when it exists already. */
+/* As mkdir -p: the last one gets `mode`, parents that are missing 0755. 0 when it exists already. */
 int make_directories(const char *path, mode_t mode, struct error *error);
 
 #endif
