@@ -20,7 +20,7 @@
 #define SECURE_HEAP_BYTES \
 	(256u << 10) /* OpenSSL keeps private keys, and what is computed from them, in these locked pages */
 #define SECURE_HEAP_LEAST 16
-#define LOCKABLE_ENOUGH   (256u << 20)
+#define LOCKABLE_ENOUGH   (32u << 20)
 
 /* ---- life ---- */
 
@@ -118,14 +118,14 @@ keystore_seal(const struct keystore *store, const char *text, size_t length, cha
 
 /* ---- once per process ---- */
 
-/* An account that may lock little could lock what is there now, and then be refused the next page it asks for: it is not tried. The keys
- * themselves are in locked pages in any case. */
+/* A process that may lock little could lock what is there now, and then be refused the next page that it asks for: it is not tried. To be root is
+ * not enough, since the root of a user namespace may lock no more than its user. The keys themselves are in locked pages in any case. */
 static bool
 may_lock_all(void)
 {
 	struct rlimit limit;
 
-	return geteuid() == 0 || (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur >= LOCKABLE_ENOUGH);
+	return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur >= LOCKABLE_ENOUGH;
 }
 
 static void

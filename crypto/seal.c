@@ -77,13 +77,23 @@ take_prefix(struct span *text, const char *prefix)
 	return true;
 }
 
+/* libsodium's decoder reads bytes beyond ASCII as letters of base64, so that one value would have many texts. */
+static bool
+is_ascii(struct span text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if ((unsigned char)text.at[i] > '~')
+			return false;
+	return true;
+}
+
 /* Exactly `length` bytes from all of the text. */
 static bool
 decode_base64(struct span text, uint8_t *bytes, size_t length)
 {
 	size_t made;
 
-	return text.length == BASE64_LEN(length) &&
+	return text.length == BASE64_LEN(length) && is_ascii(text) &&
 	       sodium_base642bin(bytes, length, text.at, text.length, NULL, &made, NULL, BASE64_VARIANT) == 0 &&
 	       made == length;
 }
@@ -349,7 +359,7 @@ judge_signature(const struct seal_public *key, struct span text, struct span lin
 	size_t length;
 
 	if (!take_prefix(&line, SIGNATURE_PREFIX) || !take_until(&line, ' ', &name_text) ||
-	    !take_name(name_text, name) ||
+	    !take_name(name_text, name) || !is_ascii(line) ||
 	    sodium_base642bin(bytes, sizeof bytes, line.at, line.length, NULL, &length, NULL, BASE64_VARIANT) != 0 ||
 	    length <= HASH_LEN)
 		return SIGNATURE_MALFORMED;
