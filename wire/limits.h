@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The limits table: each number that comes from outside has its row here (name, value, what it bounds, who checks it).
- * PROTOCOL.md and netbus-protocol(7) print this table; tests/unit/limits_test.c breaks each row once.
+ * The limits table: each number that comes from outside has its row here (name, value, what it bounds). PROTOCOL.md and
+ * netbus-protocol(7) print the rows that a peer meets.
+ *
+ * Tests go beyond each row where it is held. In frames: tests/unit/frame_test.c. In the fields of messages, in the gate's counting and in the
+ * configuration: tests/unit/message_test.c and limits_test.c. In certificates and handshakes: tls_test.c, proof_test.c and custody_test.c there. In running
+ * processes (clients, requests and options of NBD, clients of the admin socket, silence and slowness, credits): tests/tool/limits.c and hostile.c, by
+ * tests/system/limits.test and hostile.test. But none goes beyond SESSIONS and ATTACHMENTS: that many processes do not fit where tests run.
  */
 #ifndef NETBUS_WIRE_LIMITS_H
 #define NETBUS_WIRE_LIMITS_H
@@ -18,7 +23,7 @@
 #define LIMIT_CHAIN             8192u       /* bytes of a peer's certificate chain, DER, and of its Certificate message */
 #define LIMIT_TRANSCRIPT        14336u      /* bytes of a handshake transcript */
 #define LIMIT_CLIENT_HELLO      4096u       /* bytes of a ClientHello */
-#define LIMIT_HANDSHAKE_MS      10000u      /* from accept to ATTACHED or JOINED */
+#define LIMIT_HANDSHAKE_MS      10000u      /* from accept to the end of the handshake, and from there to ATTACH or JOIN; of an NBD client, to transmission */
 #define LIMIT_SILENCE_MS        5000u       /* from accept to the first byte, in the gate */
 #define LIMIT_PENDING           1024u       /* accepted connections that have not yet sent a byte */
 #define LIMIT_PENDING_SOURCE    256u        /* of these, from one address */

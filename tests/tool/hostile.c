@@ -223,6 +223,13 @@ hello_too_long(struct link *link)
 	put(link, header, sizeof header);
 }
 
+/* What follows the header never comes: nothing is wrong yet, and it must not stay so for ever. */
+static void
+half_a_hello(struct link *link)
+{
+	put_frame(link, &(struct frame){.type = FRAME_HELLO, .length = 16}, "\0\1\0", 3);
+}
+
 static void
 attach_before_hello(struct link *link)
 {
@@ -334,6 +341,21 @@ too_many_at_once(struct link *link)
 	put(link, all, sizeof all);
 }
 
+/* Few requests, and more bytes than all may have together. */
+static void
+too_many_bytes_at_once(struct link *link)
+{
+	enum { MANY = LIMIT_CREDIT_BYTES / LIMIT_FRAME_PAYLOAD + 1 };
+	uint8_t all[MANY][FRAME_HEADER_LEN];
+
+	for (unsigned i = 0; i < MANY; i++)
+		frame_encode(
+		    &(struct frame){
+			.type = FRAME_READ, .id = i + 1, .epoch = link->attached.epoch, .count = LIMIT_FRAME_PAYLOAD},
+		    all[i]);
+	put(link, all, sizeof all);
+}
+
 static void
 old_epoch(struct link *link)
 {
@@ -371,6 +393,7 @@ static const struct {
     {"garbage_after_the_handshake", false, garbage, ENDED},
     {"half_a_header_then_end", false, half_a_header, ENDED},
     {"hello_of_four_gigabytes", false, hello_too_long, ENDED},
+    {"half_a_hello_then_silence", false, half_a_hello, ENDED},
     {"attach_before_hello", false, attach_before_hello, ENDED},
     {"two_hellos", false, two_hellos, ENDED},
     {"no_common_version", false, no_common_version, ENDED},
@@ -385,6 +408,7 @@ static const struct {
     {"write_payload_longer_than_its_count", true, write_longer_than_said, ENDED},
     {"one_id_twice_in_flight", true, same_id_twice, ANSWERED_BOTH},
     {"more_requests_than_credits", true, too_many_at_once, ENDED},
+    {"more_bytes_than_credits", true, too_many_bytes_at_once, ENDED},
     {"another_epoch", true, old_epoch, ANSWERED_ENDED},
     {"read_beyond_the_end", true, beyond_the_end, ANSWERED_INVALID},
     {"misaligned_read", true, misaligned, ANSWERED_INVALID},

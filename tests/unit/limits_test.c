@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The rows of wire/limits.h that something without a process holds: the same number stands in the tables, the gate's counting, and the configuration.
+ * Frames are held by frame_test.c, messages by message_test.c; wire/limits.h says where the other rows are broken.
+ */
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/config.h"
+#include "daemon/gate_admit.c"
+#include "wire/admin.h"
+#include "wire/channel.h"
+#include "wire/control.h"
+
+/* ---- the tables ---- */
+
+/* Fields that carry what a row of wire/limits.h bounds: `most` of the field is that number. */
+static const struct {
+	const char *type, *field;
+	uint64_t limit;
+} same[] = {
+    {"ATTACH", "ticket", LIMIT_TICKET},
+    {"ASK_ATTACH", "ticket", LIMIT_TICKET},
+    {"ATTACH_ORDER", "ticket", LIMIT_TICKET},
+    {"ATTACH", "lanes", LIMIT_LANES},
+    {"ATTACHED", "lanes", LIMIT_LANES},
+    {"ATTACHED", "lane", LIMIT_LANES - 1},
+    {"ASK_ATTACH", "lanes", LIMIT_LANES},
+    {"GRANTED", "lanes", LIMIT_LANES},
+    {"GRANTED", "lane", LIMIT_LANES - 1},
+    {"OPEN_FOR", "lane", LIMIT_LANES - 1},
+    {"ATTACH_ORDER", "lanes", LIMIT_LANES},
+    {"ATTACH_LANES", "lanes", LIMIT_LANES},
+    {"LANE_WANT", "lane", LIMIT_LANES - 1},
+    {"guest_attach", "lanes", LIMIT_LANES},
+    {"ATTACHED", "payload_most", LIMIT_FRAME_PAYLOAD},
+    {"ATTACHED", "range_most", LIMIT_RANGE},
+    {"ATTACHED", "credits", LIMIT_CREDITS},
+    {"ATTACHED", "credit_bytes", LIMIT_CREDIT_BYTES},
+    {"CHECK_CHAIN", "chain", LIMIT_CHAIN},
+    {"PROVE", "transcript", LIMIT_TRANSCRIPT},
+};
+
+static const struct message_type *
+row_at(unsigned table, uint16_t number)
+{
+	const struct channel_row *channel = channel_row(number);
+	const struct admin_row *admin = admin_row(number);
+
+	if (table == 0)
+		return number <= UINT8_MAX ? control_type((uint8_t)number) : NULL;
+	if (table == 1)
+		return channel ? &channel->type : NULL;
+	return admin ? &admin->type : NULL;
+}
+
+static const struct field *
+find_field(const char *type_name, const char *field_name)
+{
+	for (unsigned table = 0; table < 3; table++)
+		for (uint16_t number = 0; number < 1024; number++) {
+			const struct message_type *type = row_at(table, number);
+
+			for (unsigned i = 0; type && strcmp(type->name, type_name) == 0 && i < type->field_count; i++)
+				if (strcmp(type->fields[i].name, field_name) == 0)
+					return &type->fields[i];
+		}
+	return NULL;
+}
+
+static void
+a_field_has_the_limit_of_what_it_carries(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+		const struct field *field = find_field(same[i].type, same[i].field);
+
+		if (field == NULL || field->most != same[i].limit)
+			fail_msg("%s.%s: not %ju", same[i].type, same[i].field, (uintmax_t)same[i].limit);
+	}
+}
+
+static void
+no_row_is_larger_than_its_carrier(void **state)
+{
+	static const size_t most[] = {LIMIT_CONTROL_PAYLOAD, LIMIT_CHANNEL_MESSAGE - 2, ADMIN_MESSAGE_MAX - 2};
+	unsigned rows[3] = {0};
+
+	(void)state;
+	for (unsigned table = 0; table < 3; table++)
+		for (unsigned number = 0; number <= UINT16_MAX; number++) {
+			const struct message_type *type = row_at(table, (uint16_t)number);
+
+			if (type && message_room(type) > most[table])
+				fail_msg("%s can have %zu bytes", type->name, message_room(type));
+			rows[table] += type != NULL;
+		}
+	assert_true(rows[0] >= 10 && rows[1] > 40 && rows[2] > 30);
+}
+
+/* ---- the gate ---- */
+
+static void
+name_source(char text[static ADDRESS_TEXT_LEN], unsigned i)
+{
+	snprintf(text, ADDRESS_TEXT_LEN, "192.0.2.%u", i);
+}
+
+static void
+one_source_has_so_many_silent_connections(void **state)
+{
+	struct admit *admit = admit_new();
+
+	(void)state;
+	for (unsigned i = 0; i < LIMIT_PENDING_SOURCE; i++)
+		assert_int_equal(admit_arrive(admit, "192.0.2.1", 1), ADMIT_IN);
+	assert_int_equal(admit_arrive(admit, "192.0.2.1", 1), ADMIT_SOURCE_FULL);
+	assert_int_equal(admit_arrive(admit, "192.0.2.2", 1), ADMIT_IN);
+	admit_leave(admit, "192.0.2.1");
+	assert_int_equal(admit_arrive(admit, "192.0.2.1", 1), ADMIT_IN);
+	admit_free(admit);
+}
+
+static void
+all_sources_have_so_many_silent_connections(void **state)
+{
+	struct admit *admit = admit_new();
+	char source[ADDRESS_TEXT_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < LIMIT_PENDING; i++) {
+		name_source(source, i % 128);
+		assert_int_equal(admit_arrive(admit, source, 1), ADMIT_IN);
+	}
+	assert_int_equal(admit_arrive(admit, "192.0.2.200", 1), ADMIT_FULL);
+	admit_leave(admit, "192.0.2.0");
+	assert_int_equal(admit_arrive(admit, "192.0.2.200", 1), ADMIT_IN);
+	admit_free(admit);
+}
+
+static bool
+arrive_and_pass(struct admit *admit, const char *source)
+{
+	assert_int_equal(admit_arrive(admit, source, 1), ADMIT_IN);
+	return admit_pass(admit, source);
+}
+
+static void
+one_source_has_so_many_unproved_sessions(void **state)
+{
+	struct admit *admit = admit_new();
+
+	(void)state;
+	for (unsigned i = 0; i < LIMIT_UNPROVED_SOURCE; i++)
+		assert_true(arrive_and_pass(admit, "192.0.2.1"));
+	assert_false(arrive_and_pass(admit, "192.0.2.1"));
+	assert_true(arrive_and_pass(admit, "192.0.2.2"));
+	admit_settle(admit, "192.0.2.1", true, 1);
+	assert_true(admit_pass(admit, "192.0.2.1"));
+	admit_free(admit);
+}
+
+static void
+all_sources_have_so_many_unproved_sessions(void **state)
+{
+	struct admit *admit = admit_new();
+	char source[ADDRESS_TEXT_LEN];
+
+	(void)state;
+	for (unsigned i = 0; i < LIMIT_UNPROVED; i++) {
+		name_source(source, i);
+		assert_true(arrive_and_pass(admit, source));
+	}
+	assert_false(arrive_and_pass(admit, "192.0.2.200"));
+	admit_settle(admit, "192.0.2.0", false, 1);
+	assert_true(admit_pass(admit, "192.0.2.200"));
+	admit_free(admit);
+}
+
+/* ---- the configuration ---- */
+
+static bool
+takes_shares(unsigned count)
+{
+	size_t room = 1 << 20, used;
+	char *text = malloc(room);
+	struct config *config;
+	struct faults faults;
+	bool refused = false;
+
+	assert_non_null(text);
+	used = (size_t)snprintf(text, room, "version: 1\nhost: m1\nshares:\n");
+	for (unsigned i = 0; i < count; i++)
+		used += (size_t)snprintf(text + used, room - used, "  acme/d%u: {memory: 1MiB}\n", i);
+	faults_init(&faults);
+	config = config_parse("f", text, used, "/", &faults);
+	for (const struct fault *fault = faults.first; fault; fault = fault->next) {
+		refused |= strstr(fault->text, "shares; at most") != NULL;
+		if (strstr(fault->text, "shares; at most") == NULL)
+			fail_msg("%u shares: %s", count, fault->text);
+	}
+	assert_true((config == NULL) == refused);
+	config_free(config);
+	faults_clear(&faults);
+	free(text);
+	return !refused;
+}
+
+static void
+a_host_has_so_many_shares(void **state)
+{
+	(void)state;
+	assert_true(takes_shares(LIMIT_SHARES));
+	assert_false(takes_shares(LIMIT_SHARES + 1));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_field_has_the_limit_of_what_it_carries),
+	    cmocka_unit_test(no_row_is_larger_than_its_carrier),
+	    cmocka_unit_test(one_source_has_so_many_silent_connections),
+	    cmocka_unit_test(all_sources_have_so_many_silent_connections),
+	    cmocka_unit_test(one_source_has_so_many_unproved_sessions),
+	    cmocka_unit_test(all_sources_have_so_many_unproved_sessions),
+	    cmocka_unit_test(a_host_has_so_many_shares),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
