@@ -68,7 +68,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
 T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-arch check-system check-asan check-fuzz check-kill lint format install uninstall help clean setup tests
+.PHONY: all demo check check-unit check-arch check-system check-asan check-fuzz check-kill lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -124,13 +124,41 @@ $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@echo '  LINK  $(@F)'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
 
+# The fuzzers and what they need, with clang and its libFuzzer, in one place for every build: make check-asan takes what make check built.
+FUZZ_BUILD    := build-fuzz
+FUZZ_SANITIZE := address,undefined
+FUZZ_CFLAGS   := -std=gnu17 -O1 -g -fno-omit-frame-pointer $(WARN) -fsanitize=fuzzer-no-link,$(FUZZ_SANITIZE) -fno-sanitize-recover=all
+FUZZ_ARCHIVES := $(FOLDERS:%=$(FUZZ_BUILD)/lib/%.a)
+FUZZ_SECONDS  ?= 60
+fuzz_object    = $(patsubst %.c,$(FUZZ_BUILD)/obj/%.o,$(1))
+
+$(FUZZ_BUILD)/obj/%.o: %.c | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  FUZZ  $<'
+	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+define fuzz_archive
+$(FUZZ_BUILD)/lib/$(1).a: $(call fuzz_object,$(wildcard $(1)/*.c))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(Q)ar rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call fuzz_archive,$(f))))
+
+$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,daemon/config.c) $(FUZZ_ARCHIVES)
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F)'
+	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,daemon/config.c) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
+
+fuzzers: $(FUZZERS:%=$(FUZZ_BUILD)/bin/%)
+
 compile_commands.json: Makefile
 	@{ echo '['; first=1; for f in $(C_FILES) $(T_FILES); do case $$f in *.h) continue;; esac; \
 	  [ $$first ] || echo ','; first=; \
 	  printf '{"directory":"%s","file":"%s","arguments":["clang","-std=gnu17","-D_GNU_SOURCE","-I.","-DNETBUS_VERSION=\\"$(VERSION)\\"","-c","%s"]}' "$$PWD" $$f $$f; \
 	done; echo ']'; } > $@
 
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(FUZZ_BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- what it does ------------------------------------------------------------------------------------------------
 
@@ -139,7 +167,7 @@ demo: all ## show the product: two hosts on loopback, one share, from grant to r
 
 tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%)
 
-check: all tests ## build and pass all tests
+check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit arch golden fuzz system
 
 check-unit: tests ## only the unit tests
@@ -153,6 +181,9 @@ check-system: all tests ## only the tests with real daemons; ONLY=name picks som
 
 check-asan: ## all tests again, built with AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory BUILD=build-asan SANITIZE=address,undefined check
+
+check-fuzz: fuzzers ## each fuzzer for FUZZ_SECONDS (60); ONLY=name picks some. What they find is kept in build-fuzz/
+	@NETBUS_FUZZ_SECONDS=$(FUZZ_SECONDS) ONLY=$(ONLY) bash tests/fuzz/fuzz.test
 
 check-kill: all tests ## kill -9 of each process at each step of an attach, 20 rounds each (long)
 	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 ONLY=kill tests/run system
@@ -170,7 +201,7 @@ uninstall: ## take away what install put there (configuration and state stay)
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" BUILD="$(BUILD)" etc/install uninstall
 
 clean: ## remove what was built
-	rm -rf build build-asan build-clang compile_commands.json
+	rm -rf build build-asan build-clang build-fuzz compile_commands.json
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
