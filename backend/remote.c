@@ -144,8 +144,8 @@ is_sane(const struct msg_attached *attached)
 	       attached->credit_bytes >= attached->payload_most && attached->lane < attached->lanes;
 }
 
-static struct geometry
-geometry_of(const struct msg_attached *attached)
+struct geometry
+remote_geometry(const struct msg_attached *attached)
 {
 	return (struct geometry){
 	    .size = attached->size,
@@ -177,7 +177,7 @@ take_attached(struct remote *remote)
 		return;
 	}
 	remote->attached = attached;
-	remote->backend.geometry = geometry_of(&attached);
+	remote->backend.geometry = remote_geometry(&attached);
 	remote->state = REMOTE_UP;
 	timer_stop(&remote->deadline);
 	timer_start(remote->loop, &remote->beat, attached.silence_ms / BEATS_MOST * NS_PER_MS, on_beat);

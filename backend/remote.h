@@ -14,6 +14,9 @@
 
 struct remote;
 
+/* What ATTACHED says of the device. */
+struct geometry remote_geometry(const struct msg_attached *attached);
+
 struct remote_events {
 	/* The lane is up: remote_backend() may be used. */
 	void (*on_up)(void *owner, const struct msg_attached *attached);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "authz/reason.h"
+#include "backend/remote.h"
 #include "base/auto.h"
 #include "base/log.h"
 #include "daemon/attach.h"
@@ -71,27 +72,10 @@ on_client_gone(void *owner, struct nbd_client *client)
 
 static const struct nbd_events nbd_events = {on_client, on_client_gone};
 
-/* What the exporter said, checked by the message table, as the geometry that NBD clients are told. */
-static struct geometry
-geometry_of(const struct msg_attached *attached)
-{
-	return (struct geometry){
-	    .size = attached->size,
-	    .logical_block = attached->logical_block,
-	    .physical_block = attached->physical_block,
-	    .most_payload = attached->payload_most,
-	    .most_range = attached->range_most,
-	    .read_only = attached->flags & DEVICE_READ_ONLY,
-	    .can_discard = attached->flags & DEVICE_DISCARD,
-	    .can_write_zeroes = attached->flags & DEVICE_WRITE_ZEROES,
-	    .rotational = attached->flags & DEVICE_ROTATIONAL,
-	};
-}
-
 int
 guest_begin(struct attach *attach, struct error *error)
 {
-	struct geometry geometry = geometry_of(&attach->attached);
+	struct geometry geometry = remote_geometry(&attach->attached);
 
 	attach->nbd = nbd_server_new(
 	    attach->loop, take_fd(&attach->nbd_fd), attach->order.share, &geometry, &nbd_events, attach, error);

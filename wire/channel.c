@@ -63,15 +63,8 @@ int
 channel_encode(uint16_t number, const void *message, uint8_t *out, size_t room)
 {
 	const struct channel_row *row = channel_row(number);
-	int length;
 
-	if (row == NULL)
-		return -EINVAL;
-	if (room < 2)
-		return -ENOBUFS;
-	put_be16(out, number);
-	length = message_encode(&row->type, message, out + 2, room - 2);
-	return length < 0 ? length : length + 2;
+	return row ? message_encode_numbered(&row->type, message, out, room) : -EINVAL;
 }
 
 int

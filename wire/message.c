@@ -285,6 +285,18 @@ decode_pass(const struct message_type *type, const uint8_t *untrusted, size_t le
 }
 
 int
+message_encode_numbered(const struct message_type *type, const void *message, uint8_t *out, size_t room)
+{
+	int length;
+
+	if (room < MESSAGE_NUMBER_LEN)
+		return -ENOBUFS;
+	put_be16(out, type->number);
+	length = message_encode(type, message, out + MESSAGE_NUMBER_LEN, room - MESSAGE_NUMBER_LEN);
+	return length < 0 ? length : length + MESSAGE_NUMBER_LEN;
+}
+
+int
 message_decode(const struct message_type *type, const uint8_t *untrusted, size_t length, void *message)
 {
 	/* Checked as a whole before the output is touched. */

@@ -49,6 +49,9 @@ struct message_type {
 
 /* Bytes used, -ENOBUFS when `room` is too small, -EINVAL when the struct itself breaks a limit (a bug of ours). */
 int message_encode(const struct message_type *type, const void *message, uint8_t *out, size_t room);
+/* The same with the type's number in front, as u16: how messages of the channels and of the admin socket begin. */
+#define MESSAGE_NUMBER_LEN 2
+int message_encode_numbered(const struct message_type *type, const void *message, uint8_t *out, size_t room);
 /* 0 or -EBADMSG. `message` has type->size bytes; unused text and blob bytes are zeroed. */
 int message_decode(const struct message_type *type, const uint8_t *untrusted, size_t length, void *message);
 /* The largest encoding a message of this type can have. */
