@@ -296,8 +296,9 @@ take_size(struct span text, uint64_t *size)
 	digits[text.length] = '\0';
 	if (parse_number(digits, 0, UINT64_MAX, size, &error) < 0)
 		return false;
-	snprintf(again, sizeof again, "%" PRIu64, *size);
-	return strcmp(digits, again) == 0;
+	/* Against the text itself: it may have a NUL in it, where the copy ends. */
+	return (size_t)snprintf(again, sizeof again, "%" PRIu64, *size) == text.length &&
+	       memcmp(again, text.at, text.length) == 0;
 }
 
 int
