@@ -124,6 +124,19 @@ $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@echo '  LINK  $(@F)'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
 
+# The bench: a load generator and the server that shows the limit of the machine.
+BENCH_TOOLS := generator limit_server
+SOURCES_generator    := tests/bench/generator.c tests/bench/speak_nbd.c tests/bench/speak_netbus.c tests/bench/bulk.c
+SOURCES_limit_server := tests/bench/limit_server.c tests/bench/bulk.c
+
+define bench_tool
+$(BUILD)/bench/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
+	@mkdir -p $$(@D)
+	@echo '  LINK  $(1)'
+	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(SOURCES_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group -lssl -lcrypto -pthread
+endef
+$(foreach t,$(BENCH_TOOLS),$(eval $(call bench_tool,$(t))))
+
 # The fuzzers and what they need, with clang and its libFuzzer, in one place for every build: make check-asan takes what make check built.
 FUZZ_BUILD    := build-fuzz
 FUZZ_SANITIZE := address,undefined
