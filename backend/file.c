@@ -96,7 +96,8 @@ file_close(struct backend *backend)
 	file_free(file);
 }
 
-static const struct backend_class file_class = {"file", file_submit, file_kick, file_close};
+static const struct backend_class file_class = {
+    .name = "file", .submit = file_submit, .kick = file_kick, .close = file_close};
 
 /* ---- making one ---- */
 

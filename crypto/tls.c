@@ -141,6 +141,7 @@ tls_handshake(struct tls *tls, struct error *error)
 	if (tls->shake == NULL)
 		return 1;
 	ERR_clear_error();
+	tls->wire.is_drained = false;
 	finished = SSL_do_handshake(tls->ssl) == 1;
 	waits = !finished && SSL_get_error(tls->ssl, -1) == SSL_ERROR_WANT_READ;
 	tls_wire_flush(&tls->wire); /* alerts too */

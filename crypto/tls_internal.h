@@ -25,8 +25,9 @@
 #define TLS_ALPN         "\x08" TLS_PROTOCOL
 #define TLS_RECORD_MOST  16384u
 #define TLS_RECORD_EXTRA 256u         /* header, content type, tag of a record; more than any cipher adds */
-#define TLS_WIRE_MOST    (256u << 10) /* ciphertext that is gathered for one system call */
-#define TLS_READ_AHEAD   (128u << 10) /* ciphertext that one system call may bring */
+#define TLS_WIRE_MOST    (256u << 10) /* ciphertext that may wait for the socket */
+#define TLS_WIRE_SEND    (64u << 10)  /* of it, so much leaves at once, so that the other end works while we do */
+#define TLS_READ_AHEAD   (256u << 10) /* ciphertext that one system call may bring */
 #define TLS_FIRST_BYTES  8
 #define TLS_CLOSED       1   /* as a failure: the peer said goodbye */
 #define TLS_IDLE_MOST    32u /* KeyUpdate messages in a row */
@@ -38,6 +39,8 @@ struct tls_wire {
 	int fd;
 	int broken; /* negative errno, once */
 	bool ended; /* the peer sends no more */
+	/* The last recv(2) brought less than there was room for: there is no more before the loop says so, which is when all that came was taken. */
+	bool is_drained;
 	struct buffer out;
 	uint8_t first[TLS_FIRST_BYTES]; /* what the peer said first, to name what it speaks when that is not TLS */
 	size_t first_length;

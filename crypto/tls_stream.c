@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * struct stream (wire/stream.h) over an established TLS connection. Plaintext waits in one queue; a flush seals a quarter megabyte of it at a
- * time into full records and sends these with one system call. Reading takes as many records as the caller has room for.
+ * struct stream (wire/stream.h) over an established TLS connection. Plaintext waits in one queue and is sealed as soon as it fills a record; a flush seals
+ * the rest and sends up to a quarter megabyte with one system call. Reading takes as many records as the caller has room for.
  *
  * The peer is proved, but what it sends is still hostile: it can neither make a read endless (KeyUpdate messages are counted) nor a queue
  * longer than its limit.
@@ -81,6 +81,7 @@ stream_read(struct stream *stream, void *bytes, size_t room)
 	}
 	if (total > 0)
 		return (ssize_t)total;
+	tls->wire.is_drained = false;
 	if (tls->failure != 0)
 		return tls->failure == TLS_CLOSED ? 0 : tls->failure;
 	return -EAGAIN;
@@ -103,12 +104,6 @@ stream_reserve(struct stream *stream, size_t length)
 	return buffer_reserve(&tls_of(stream)->queue, length);
 }
 
-static void
-stream_commit(struct stream *stream, size_t length)
-{
-	buffer_commit(&tls_of(stream)->queue, length);
-}
-
 static int
 renew_key(struct tls *tls)
 {
@@ -118,39 +113,60 @@ renew_key(struct tls *tls)
 	return SSL_key_update(tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 ? 0 : -EPROTO;
 }
 
-/* Only into an empty queue, which therefore always has room and is never moved. */
 static int
-seal(struct tls *tls)
+seal_record(struct tls *tls)
 {
-	while (buffer_length(&tls->queue) > 0 && buffer_length(&tls->wire.out) < TLS_WIRE_MOST) {
-		size_t length = buffer_length(&tls->queue), sealed = 0;
+	size_t length = buffer_length(&tls->queue), sealed = 0;
 
-		if (length > TLS_RECORD_MOST)
-			length = TLS_RECORD_MOST;
-		if (renew_key(tls) < 0 || SSL_write_ex(tls->ssl, buffer_front(&tls->queue), length, &sealed) != 1)
-			return -EPROTO;
-		buffer_consume(&tls->queue, sealed);
-		tls->records++;
-	}
+	if (length > TLS_RECORD_MOST)
+		length = TLS_RECORD_MOST;
+	if (renew_key(tls) < 0 || SSL_write_ex(tls->ssl, buffer_front(&tls->queue), length, &sealed) != 1)
+		return -EPROTO;
+	buffer_consume(&tls->queue, sealed);
+	tls->records++;
 	return 0;
+}
+
+/* As long as `least` bytes wait, and the ciphertext has room. 0 or why not. */
+static int
+seal(struct tls *tls, size_t least)
+{
+	if (tls->failure < 0 && buffer_length(&tls->queue) > 0)
+		return tls->failure;
+	while (tls->wire.broken == 0 && buffer_length(&tls->queue) >= least &&
+	       buffer_length(&tls->wire.out) < TLS_WIRE_MOST) {
+		tls->wire.broken = seal_record(tls);
+		if (buffer_length(&tls->wire.out) >= TLS_WIRE_SEND)
+			tls_wire_flush(&tls->wire);
+	}
+	return tls->wire.broken;
+}
+
+/* A full record is sealed at once, while its bytes are in the processor's cache. What fails is told by the flush. */
+static void
+stream_commit(struct stream *stream, size_t length)
+{
+	struct tls *tls = tls_of(stream);
+
+	buffer_commit(&tls->queue, length);
+	if (buffer_length(&tls->queue) < TLS_RECORD_MOST)
+		return;
+	ERR_clear_error();
+	seal(tls, TLS_RECORD_MOST);
 }
 
 static int
 stream_flush(struct stream *stream)
 {
 	struct tls *tls = tls_of(stream);
-	int code = tls_wire_flush(&tls->wire);
+	int code;
 
 	ERR_clear_error();
-	while (code == 0 && buffer_length(&tls->queue) > 0) {
-		if (tls->failure < 0)
-			return tls->failure;
-		code = seal(tls);
-		if (code < 0)
-			tls->wire.broken = code;
-		else
+	do { /* what waits is sealed before anything is sent: all of it leaves in one call */
+		code = seal(tls, 1);
+		if (code == 0)
 			code = tls_wire_flush(&tls->wire);
-	}
+	} while (code == 0 && buffer_length(&tls->queue) > 0);
 	return code;
 }
 

@@ -60,10 +60,15 @@ wire_read(BIO *bio, char *bytes, size_t room, size_t *got)
 	ssize_t length;
 
 	BIO_clear_retry_flags(bio);
+	if (wire->is_drained) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
 	do
 		length = recv(wire->fd, bytes, room, 0);
 	while (length < 0 && errno == EINTR);
 	if (length > 0) {
+		wire->is_drained = (size_t)length < room;
 		keep_first_bytes(wire, bytes, (size_t)length);
 		*got = (size_t)length;
 		return 1;

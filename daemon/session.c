@@ -19,6 +19,7 @@
 
 #include "authz/reason.h"
 #include "backend/file.h"
+#include "backend/memory.h"
 #include "base/auto.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -131,6 +132,20 @@ static const struct peer_events peer_events = {on_attach, on_join, on_leave, on_
 
 /* ---- broker and monitor answer ---- */
 
+static struct backend *
+open_device(const char **how, struct error *error)
+{
+	const struct msg_device *device = &session.device;
+	int fd = take_fd(&session.device_fd);
+
+	if (memory_is_fixed(fd)) {
+		*how = "mapping it";
+		return memory_backend_new(session.loop, fd, device->share, device->writable, device->discard, error);
+	}
+	*how = file_engine_name(session.engine);
+	return file_backend_new(session.engine, fd, device->share, device->writable, device->discard, error);
+}
+
 /* Serves as soon as all three are here: the broker's word, the device, and the page. */
 static void
 serve_when_complete(void)
@@ -138,11 +153,11 @@ serve_when_complete(void)
 	struct error error = {0};
 	struct msg_attached attached = {0};
 	const struct geometry *geometry;
+	const char *how;
 
 	if (session.served || !session.is_granted || session.device_fd < 0 || session.page == NULL)
 		return;
-	session.backend = file_backend_new(session.engine, take_fd(&session.device_fd), session.device.share,
-	    session.device.writable, session.device.discard, &error);
+	session.backend = open_device(&how, &error);
 	if (session.backend == NULL) {
 		log_error("%s", error.text);
 		peer_refuse(session.peer, reason_on_wire(REASON_DEVICE_UNAVAILABLE), 0);
@@ -166,7 +181,7 @@ serve_when_complete(void)
 	attached.lanes = session.granted.lanes;
 	attached.silence_ms = SILENCE_MS;
 	session.served = true;
-	log_info("serving %s, lane %u, by %s", session.device.share, attached.lane, file_engine_name(session.engine));
+	log_info("serving %s, lane %u, by %s", session.device.share, attached.lane, how);
 	peer_serve(session.peer, session.backend, session.page, &attached);
 }
 

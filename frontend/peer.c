@@ -15,6 +15,8 @@
 
 /* Frames taken in one turn before other descriptors (the monitor's, the device's) are looked at. */
 #define FRAMES_PER_TURN 512
+/* After so many, what they led to goes out, so that the peer and the device work while we do. */
+#define FRAMES_PER_FLUSH 16
 /* How long the last bytes may take to leave. */
 #define FAREWELL_MS 2000u
 /* A lane that is silent for this many thirds of its silence is lost. */
@@ -329,13 +331,25 @@ say_why_reading_ended(struct peer *peer, int got)
 
 static void on_again(struct timer *timer);
 
+/* What breaks here is found once more at the end of the turn, and told there. */
+static void
+push(struct peer *peer)
+{
+	if (peer->backend->class->kick)
+		peer->backend->class->kick(peer->backend);
+	lane_flush(&peer->lane);
+}
+
 static void
 read_frames(struct peer *peer)
 {
 	int got = 1;
 
-	for (unsigned i = 0; i < FRAMES_PER_TURN && got == 1 && is_reading(peer); i++)
+	for (unsigned i = 1; i <= FRAMES_PER_TURN && got == 1 && is_reading(peer); i++) {
 		got = take_frame(peer);
+		if (i % FRAMES_PER_FLUSH == 0 && peer->state == PEER_SERVING)
+			push(peer);
+	}
 	if (got != 1 && got != -EAGAIN && is_reading(peer))
 		say_why_reading_ended(peer, got);
 	else if (got == 1 && is_reading(peer)) /* what is decrypted already makes no descriptor ready */

@@ -12,8 +12,11 @@
 /* Buffers beyond this are given back when a request ends. */
 #define ROOM_KEPT (2 * (uint64_t)LIMIT_CREDIT_BYTES)
 
-#define COUNT(peer, counter, amount) \
-	atomic_fetch_add_explicit(&(peer)->page->counters.counter, (amount), memory_order_relaxed)
+/* Nobody else writes them: no need for a locked addition. */
+#define COUNT(peer, counter, amount)                                                                \
+	atomic_store_explicit(&(peer)->page->counters.counter,                                      \
+	    atomic_load_explicit(&(peer)->page->counters.counter, memory_order_relaxed) + (amount), \
+	    memory_order_relaxed)
 
 void
 peer_io_init(struct peer *peer)
@@ -112,6 +115,17 @@ count_completion(struct peer *peer, const struct io *io)
 	}
 }
 
+static void
+count_end(struct peer *peer, const struct io *io)
+{
+	COUNT(peer, completed, 1);
+	COUNT(peer, last_completed, 1);
+	if (io->status == 0)
+		count_completion(peer, io);
+	else
+		COUNT(peer, errors, 1);
+}
+
 /* The answer is given before the buffer is released: it is still in it. */
 static void
 on_done(struct io *io)
@@ -120,12 +134,7 @@ on_done(struct io *io)
 	struct peer *peer = request->peer;
 
 	peer->in_flight--;
-	COUNT(peer, completed, 1);
-	COUNT(peer, last_completed, 1);
-	if (io->status == 0)
-		count_completion(peer, io);
-	else
-		COUNT(peer, errors, 1);
+	count_end(peer, io);
 	if (peer->state != PEER_BROKEN)
 		answer(peer, request->id, io->status, io->buffer, io->op == IO_READ ? io->length : 0);
 	release(request);
@@ -143,15 +152,22 @@ refuse(struct request *request, int status)
 	release(request);
 }
 
+/* Whether the request may go to the device: 0, or the error to answer. The broker's word first; it may have come while the payload did. */
+static int
+judge(const struct peer *peer, const struct io *io, uint64_t epoch)
+{
+	if (epoch != peer->epoch || peer->state != PEER_SERVING ||
+	    atomic_load_explicit(&peer->page->ended, memory_order_acquire) != 0)
+		return -ESHUTDOWN;
+	return io_check(&peer->backend->geometry, io);
+}
+
 static void
-submit(struct request *request)
+submit(struct request *request, uint64_t epoch)
 {
 	struct peer *peer = request->peer;
-	int status = io_check(&peer->backend->geometry, &request->io);
+	int status = judge(peer, &request->io, epoch);
 
-	/* The broker's word first; it may have come while the payload did. */
-	if (peer->state != PEER_SERVING || atomic_load_explicit(&peer->page->ended, memory_order_acquire) != 0)
-		status = -ESHUTDOWN;
 	if (status < 0) {
 		refuse(request, status);
 		return;
@@ -171,12 +187,76 @@ static const enum io_op ops[] = {
     [FRAME_WRITE_ZEROES - FRAME_FIRST_IO] = IO_WRITE_ZEROES,
 };
 
+static struct io
+io_of(const struct frame *frame)
+{
+	return (struct io){
+	    .op = ops[frame->type - FRAME_FIRST_IO],
+	    .flags = (frame->flags & FRAME_FUA ? IO_FUA : 0) | (frame->flags & FRAME_NO_HOLE ? IO_NO_HOLE : 0),
+	    .offset = frame->offset,
+	    .length = frame->count,
+	};
+}
+
+/* ---- carried out at once: the data goes from the frame to the device, or from the device to the frame, and is nowhere in between ---- */
+
+static void
+answer_now(struct peer *peer, const struct frame *frame, struct io *io, int verdict)
+{
+	struct frame reply = {.type = FRAME_REPLY, .id = frame->id, .epoch = peer->epoch};
+
+	if (verdict < 0) {
+		COUNT(peer, aborted, 1);
+		io->status = verdict;
+	} else {
+		COUNT(peer, submitted, 1);
+		count_end(peer, io);
+	}
+	reply.status = status_from_errno(io->status);
+	reply.length = io->op == IO_READ && io->status == 0 ? io->length : 0;
+	lane_commit(&peer->lane, &reply);
+	peer_flush_soon(peer);
+}
+
+static bool
+can_be_now(const struct peer *peer, const struct frame *frame)
+{
+	return peer->backend->class->now != NULL && (frame->type == FRAME_READ || frame->type == FRAME_WRITE) &&
+	       peer->free_requests != NULL;
+}
+
+/* False: it is to be submitted. */
+static bool
+carry_out_now(struct peer *peer, const struct frame *frame)
+{
+	struct io io = io_of(frame);
+	const uint8_t *payload = NULL;
+	int verdict;
+
+	if (frame->type == FRAME_WRITE && (payload = lane_borrow(&peer->lane, frame)) == NULL)
+		return false;
+	io.buffer = lane_reserve(&peer->lane, frame->type == FRAME_READ ? frame->count : 0);
+	if (io.buffer == NULL) {
+		peer_break(peer, REASON_PROTOCOL_ERROR, "it does not read its answers");
+		return true;
+	}
+	if (frame->type == FRAME_WRITE)
+		io.buffer = (uint8_t *)(uintptr_t)payload; /* a WRITE's is only read */
+	verdict = judge(peer, &io, frame->epoch);
+	if (verdict == 0)
+		peer->backend->class->now(peer->backend, &io);
+	answer_now(peer, frame, &io, verdict);
+	return true;
+}
+
+/* ---- submitted ---- */
+
 static struct request *
 begin(struct peer *peer, const struct frame *frame)
 {
 	struct request *request = peer->free_requests;
-	enum io_op op = ops[frame->type - FRAME_FIRST_IO];
-	uint32_t bytes = op == IO_READ || op == IO_WRITE ? frame->count : 0;
+	struct io io = io_of(frame);
+	uint32_t bytes = io.op == IO_READ || io.op == IO_WRITE ? io.length : 0;
 
 	if (request == NULL || peer->bytes_in_flight + bytes > LIMIT_CREDIT_BYTES) {
 		peer_break(peer, REASON_PROTOCOL_ERROR, "it has more in flight than its credits allow");
@@ -189,14 +269,9 @@ begin(struct peer *peer, const struct frame *frame)
 	peer->free_requests = request->next_free;
 	peer->bytes_in_flight += bytes;
 	request->id = frame->id;
-	request->io = (struct io){
-	    .op = op,
-	    .flags = (frame->flags & FRAME_FUA ? IO_FUA : 0) | (frame->flags & FRAME_NO_HOLE ? IO_NO_HOLE : 0),
-	    .offset = frame->offset,
-	    .length = frame->count,
-	    .buffer = bytes ? request->buffer : NULL,
-	    .on_done = on_done,
-	};
+	request->io = io;
+	request->io.buffer = bytes ? request->buffer : NULL;
+	request->io.on_done = on_done;
 	return request;
 }
 
@@ -210,16 +285,16 @@ peer_take_io(struct peer *peer, const struct frame *frame)
 		peer_break(peer, REASON_PROTOCOL_ERROR, "it sent I/O without an attached share");
 		return;
 	}
+	if (can_be_now(peer, frame) && carry_out_now(peer, frame))
+		return;
 	request = begin(peer, frame);
 	if (request == NULL)
 		return;
 	if (frame->type == FRAME_WRITE) {
 		peer->under_way = request;
 		lane_into(&peer->lane, frame, request->buffer);
-	} else if (frame->epoch != peer->epoch) {
-		refuse(request, -ESHUTDOWN);
 	} else {
-		submit(request);
+		submit(request, frame->epoch);
 	}
 }
 
@@ -229,8 +304,5 @@ peer_take_written(struct peer *peer)
 	struct request *request = peer->under_way;
 
 	peer->under_way = NULL;
-	if (peer->frame.epoch != peer->epoch)
-		refuse(request, -ESHUTDOWN);
-	else
-		submit(request);
+	submit(request, peer->frame.epoch);
 }

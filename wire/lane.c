@@ -100,6 +100,18 @@ lane_skip(struct lane *lane, const struct frame *frame)
 	lane_into(lane, frame, NULL);
 }
 
+const uint8_t *
+lane_borrow(struct lane *lane, const struct frame *frame)
+{
+	/* What ends the stream is found again by whoever reads on. */
+	while (waiting(lane) < frame->length && frame->length <= LANE_BORROW && fill(lane) > 0)
+		continue;
+	if (waiting(lane) < frame->length)
+		return NULL;
+	lane->start += frame->length;
+	return lane->in + lane->start - frame->length;
+}
+
 /* From what waits. */
 static void
 take_waiting(struct lane *lane)
@@ -146,18 +158,33 @@ lane_control(const struct lane *lane, const struct frame *frame, void *message)
 
 /* ---- writing ---- */
 
+uint8_t *
+lane_reserve(struct lane *lane, uint32_t length)
+{
+	uint8_t *out = lane->stream->class->reserve(lane->stream, FRAME_HEADER_LEN + (size_t)length);
+
+	lane->reserved = out;
+	return out ? out + FRAME_HEADER_LEN : NULL;
+}
+
+void
+lane_commit(struct lane *lane, const struct frame *frame)
+{
+	frame_encode(frame, lane->reserved);
+	lane->stream->class->commit(lane->stream, FRAME_HEADER_LEN + (size_t)frame->length);
+	lane->spoke = true;
+}
+
 int
 lane_send(struct lane *lane, const struct frame *frame, const void *payload)
 {
-	uint8_t *out = lane->stream->class->reserve(lane->stream, FRAME_HEADER_LEN + (size_t)frame->length);
+	uint8_t *out = lane_reserve(lane, frame->length);
 
 	if (out == NULL)
 		return -ENOBUFS;
-	frame_encode(frame, out);
 	if (frame->length)
-		memcpy(out + FRAME_HEADER_LEN, payload, frame->length);
-	lane->stream->class->commit(lane->stream, FRAME_HEADER_LEN + (size_t)frame->length);
-	lane->spoke = true;
+		memcpy(out, payload, frame->length);
+	lane_commit(lane, frame);
 	return 0;
 }
 

@@ -16,7 +16,9 @@
 #include "wire/limits.h"
 #include "wire/stream.h"
 
-#define LANE_IN 16384
+#define LANE_IN 65536
+/* The longest payload that lane_borrow() waits for. */
+#define LANE_BORROW 16384
 
 struct lane {
 	struct stream *stream; /* owned */
@@ -25,6 +27,7 @@ struct lane {
 	uint8_t *target;   /* of the payload under way, NULL: it is skipped */
 	uint32_t missing;  /* bytes of it */
 	bool heard, spoke; /* since somebody last looked: for silence on the lane */
+	uint8_t *reserved; /* of the frame that is being written in place */
 	uint8_t control[LIMIT_CONTROL_PAYLOAD];
 };
 
@@ -38,12 +41,17 @@ int lane_recv(struct lane *lane, struct frame *frame);
 /* Where the payload of the frame just received goes: frame->length bytes. */
 void lane_into(struct lane *lane, const struct frame *frame, uint8_t *target);
 void lane_skip(struct lane *lane, const struct frame *frame);
+/* Instead of both: the payload where it is, in the lane's own memory until the next call. NULL when not all of it is here: then lane_into(). */
+const uint8_t *lane_borrow(struct lane *lane, const struct frame *frame);
 /* 1 = complete, -EAGAIN, -EBADMSG the peer closed inside it, another errno of the stream. */
 int lane_payload(struct lane *lane);
 
 /* Queue a control frame, or an I/O frame with `length` bytes of payload (NULL when 0). 0, or -ENOBUFS when the stream's queue is at its limit. */
 int lane_send_control(struct lane *lane, const void *message, uint8_t type);
 int lane_send(struct lane *lane, const struct frame *frame, const void *payload);
+/* The same for a payload that is written in place: room for `length` bytes, or NULL when the queue is at its limit; then, at once, the frame. */
+uint8_t *lane_reserve(struct lane *lane, uint32_t length);
+void lane_commit(struct lane *lane, const struct frame *frame);
 /* 0 all is sent, -EAGAIN, or the stream is broken. */
 int lane_flush(struct lane *lane);
 

@@ -185,7 +185,7 @@ bulk_open(struct bulk *bulk, SSL_CTX *context, int fd, bool server, const char *
 	int one = 1;
 	BIO *bio;
 
-	*bulk = (struct bulk){.fd = fd, .blocking = true, .plain = malloc(BULK_RECORD)};
+	*bulk = (struct bulk){.fd = fd, .drained = true, .plain = malloc(BULK_RECORD)};
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (context == NULL)
 		return;
@@ -241,14 +241,35 @@ bulk_read(struct bulk *bulk, void *bytes, size_t room)
 	return bulk->ended || SSL_get_error(bulk->ssl, 0) != SSL_ERROR_WANT_READ ? 0 : -EAGAIN;
 }
 
+/* What the socket takes of the ciphertext. */
+static int
+push(struct bulk *bulk)
+{
+	while (bulk->wire_start < bulk->wire_end) {
+		ssize_t sent = send(bulk->fd, bulk->wire + bulk->wire_start, bulk->wire_end - bulk->wire_start,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		bulk->calls++;
+		if (sent > 0)
+			bulk->wire_start += (size_t)sent;
+		else if (sent < 0 && errno == EAGAIN)
+			return -EAGAIN;
+		else if (sent < 0 && errno != EINTR)
+			break; /* whoever reads finds the end of it */
+	}
+	bulk->wire_start = bulk->wire_end = 0;
+	return 0;
+}
+
 static void
-seal(struct bulk *bulk)
+seal(struct bulk *bulk, const uint8_t *bytes, size_t length)
 {
 	size_t sealed;
 
-	if (bulk->plain_length > 0 && SSL_write_ex(bulk->ssl, bulk->plain, bulk->plain_length, &sealed) != 1)
+	if (length > 0 && SSL_write_ex(bulk->ssl, bytes, length, &sealed) != 1)
 		bulk_die("cannot seal a record");
-	bulk->plain_length = 0;
+	if (bulk->wire_end - bulk->wire_start >= BULK_SEND)
+		push(bulk);
 }
 
 void
@@ -261,13 +282,12 @@ bulk_put(struct bulk *bulk, const void *bytes, size_t length)
 		return;
 	}
 	while (length > 0) {
-		size_t part = BULK_RECORD - bulk->plain_length, sealed;
+		size_t part = BULK_RECORD - bulk->plain_length;
 
 		if (bulk->plain_length == 0 && length >= BULK_RECORD) { /* without a copy */
-			if (SSL_write_ex(bulk->ssl, from, BULK_RECORD, &sealed) != 1)
-				bulk_die("cannot seal a record");
-			from += sealed;
-			length -= sealed;
+			seal(bulk, from, BULK_RECORD);
+			from += BULK_RECORD;
+			length -= BULK_RECORD;
 			continue;
 		}
 		part = part < length ? part : length;
@@ -275,27 +295,17 @@ bulk_put(struct bulk *bulk, const void *bytes, size_t length)
 		bulk->plain_length += part;
 		from += part;
 		length -= part;
-		if (bulk->plain_length == BULK_RECORD)
-			seal(bulk);
+		if (bulk->plain_length == BULK_RECORD) {
+			seal(bulk, bulk->plain, BULK_RECORD);
+			bulk->plain_length = 0;
+		}
 	}
 }
 
 int
 bulk_flush(struct bulk *bulk)
 {
-	seal(bulk);
-	while (bulk->wire_start < bulk->wire_end) {
-		ssize_t sent = send(bulk->fd, bulk->wire + bulk->wire_start, bulk->wire_end - bulk->wire_start,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		bulk->calls++;
-		if (sent > 0)
-			bulk->wire_start += (size_t)sent;
-		else if (sent < 0 && errno == EAGAIN)
-			return -EAGAIN;
-		else if (sent < 0 && errno != EINTR)
-			bulk_die("the connection broke: %s", strerror(errno));
-	}
-	bulk->wire_start = bulk->wire_end = 0;
-	return 0;
+	seal(bulk, bulk->plain, bulk->plain_length);
+	bulk->plain_length = 0;
+	return push(bulk);
 }

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #define BULK_RECORD 16384u
-#define BULK_WIRE   (512u << 10) /* ciphertext for one send(2) */
+#define BULK_SEND   (64u << 10) /* ciphertext that leaves at once, so that the other end works while we do */
 
 struct bulk {
 	int fd;

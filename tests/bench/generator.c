@@ -23,8 +23,10 @@
 #include "base/bytes.h"
 
 #define INPUT_ROOM ((size_t)256 << 10)
-#define BLOCK      4096u
+/* So many leave before the rest of the input is looked at, so that the server works while we do. */
+#define REQUESTS_PER_FLUSH 16
 #define NS         UINT64_C(1000000000)
+#define WARM_BYTES (64u << 10)
 #define WARM_UP_NS (NS * 3 / 10)
 /* Latencies: 64 steps for each power of two. */
 #define STEPS   64u
@@ -45,6 +47,7 @@ static struct {
 	uint64_t requests, counted, random;
 	uint64_t latencies[BUCKETS];
 	uint8_t *payload;
+	unsigned warm_lanes;
 	bool over;
 } run;
 
@@ -100,8 +103,10 @@ lane_need(struct lane *lane, size_t length)
 
 		if (got == 0)
 			bulk_die("lane %u: the server closed the connection", lane->number);
-		if (got > 0)
+		if (got > 0) {
 			lane->end += (size_t)got;
+			continue;
+		}
 		lane->bulk.drained = false;
 		lane->bulk.blocking = true;
 	}
@@ -179,10 +184,28 @@ static enum io_op
 next_op(const struct slot *slot, bool is_first)
 {
 	if (strcmp(options.op, "verify") == 0)
-		return is_first || slot->op == IO_READ ? IO_WRITE : IO_READ;
+		return is_first || slot->buffer == NULL || slot->op == IO_READ ? IO_WRITE : IO_READ;
 	if (strcmp(options.op, "mix") == 0)
 		return next_random() & 1 << 20 ? IO_READ : IO_WRITE;
 	return strcmp(options.op, "write") == 0 ? IO_WRITE : IO_READ;
+}
+
+/* At first each lane goes once over the whole device, so that no page of it is touched for the first time while it counts. */
+static bool
+warm_up(struct lane *lane, struct slot *slot, unsigned number)
+{
+	if (lane->warm >= lane->size || options.total)
+		return false;
+	slot->op = strcmp(options.op, "read") == 0 ? IO_READ : IO_WRITE;
+	slot->offset = lane->warm;
+	slot->length = lane->size - lane->warm < WARM_BYTES ? (uint32_t)(lane->size - lane->warm) : WARM_BYTES;
+	lane->warm += slot->length;
+	if (lane->warm >= lane->size && ++run.warm_lanes == options.lanes) {
+		run.begin_ns = now_ns() + WARM_UP_NS;
+		run.end_ns = run.begin_ns + (uint64_t)(options.seconds * 1e9);
+	}
+	lane->protocol->request(lane, slot, number, run.payload);
+	return true;
 }
 
 static void
@@ -191,9 +214,12 @@ begin(struct lane *lane, unsigned number, bool is_first)
 	struct slot *slot = &lane->slots[number];
 	bool verify = strcmp(options.op, "verify") == 0;
 
+	lane->begun++;
+	slot->began_ns = now_ns();
+	if (warm_up(lane, slot, number))
+		return;
 	slot->op = next_op(slot, is_first);
 	slot->length = options.bytes;
-	slot->began_ns = now_ns();
 	if (!verify || slot->op == IO_WRITE)
 		slot->offset =
 		    verify ? own_offset(lane, number) : next_random() % (lane->size / options.bytes) * options.bytes;
@@ -230,7 +256,7 @@ finish(struct lane *lane, struct slot *slot)
 		run.counted++;
 		run.latencies[bucket_of(now - slot->began_ns)]++;
 	}
-	if (slot->buffer != NULL && slot->op == IO_READ)
+	if (slot->buffer != NULL && slot->op == IO_READ && slot->length == options.bytes)
 		check_stamp(slot, lane->rounds + slot->offset);
 	if (options.total ? run.requests * options.bytes >= options.total : now >= run.end_ns)
 		run.over = true;
@@ -274,6 +300,10 @@ turn(struct lane *lane)
 	while ((got = bulk_read(&lane->bulk, lane->in + lane->end, INPUT_ROOM - lane->end)) > 0) {
 		lane->end += (size_t)got;
 		take_replies(lane);
+		if (lane->begun >= REQUESTS_PER_FLUSH || options.bytes >= BULK_RECORD) {
+			bulk_flush(&lane->bulk);
+			lane->begun = 0;
+		}
 	}
 	if (got == 0)
 		bulk_die("lane %u: the server closed the connection", lane->number);
@@ -349,8 +379,8 @@ run_load(void)
 	struct lane *lanes = calloc(options.lanes, sizeof *lanes);
 	uint64_t began;
 
-	run.payload = malloc(options.bytes);
-	memset(run.payload, 0xa5, options.bytes);
+	run.payload = malloc(options.bytes + WARM_BYTES);
+	memset(run.payload, 0xa5, options.bytes + WARM_BYTES);
 	for (unsigned i = 0; i < options.lanes; i++)
 		lane_open(&lanes[i], i, options.each || i == 0 ? NULL : &lanes[0]);
 	if (options.hold) {
@@ -359,8 +389,8 @@ run_load(void)
 		getchar();
 	}
 	began = now_ns();
-	run.begin_ns = options.total ? began : began + WARM_UP_NS;
-	run.end_ns = options.total ? UINT64_MAX : run.begin_ns + (uint64_t)(options.seconds * 1e9);
+	run.begin_ns = options.total ? began : UINT64_MAX; /* when it is warm: warm_up() */
+	run.end_ns = UINT64_MAX;
 	load(lanes);
 	report(lanes, options.total ? (double)(now_ns() - began) / 1e9 : options.seconds);
 }

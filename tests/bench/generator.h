@@ -45,6 +45,8 @@ struct lane {
 	struct slot *reading; /* whose it is; NULL: nobody's */
 	struct slot *slots;
 	uint64_t rounds;
+	unsigned begun; /* requests since the last flush */
+	uint64_t warm; /* how far the first pass over the device has come */
 };
 
 struct protocol {

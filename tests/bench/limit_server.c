@@ -19,7 +19,8 @@
 #include "wire/nbd.h"
 
 /* At least one whole request of the largest kind that the bench sends. */
-#define INPUT_ROOM ((size_t)2 << 20)
+#define INPUT_ROOM         ((size_t)2 << 20)
+#define REQUESTS_PER_FLUSH 16
 
 static struct {
 	SSL_CTX *context;
@@ -108,7 +109,7 @@ transmit(struct client *client)
 {
 	uint8_t *in, reply[NBD_SIMPLE_REPLY_LEN];
 
-	while ((in = need(client, NBD_REQUEST_LEN)) != NULL) {
+	for (unsigned i = 1; (in = need(client, NBD_REQUEST_LEN)) != NULL; i++) {
 		uint16_t command = get_be16(in + 6);
 		uint64_t cookie = get_be64(in + 8), offset = get_be64(in + 16);
 		uint32_t length = get_be32(in + 24);
@@ -129,6 +130,8 @@ transmit(struct client *client)
 		bulk_put(&client->bulk, reply, sizeof reply);
 		if (command == NBD_CMD_READ)
 			bulk_put(&client->bulk, server.disk + offset, length);
+		if (i % REQUESTS_PER_FLUSH == 0) /* so that the other end works while we do */
+			bulk_flush(&client->bulk);
 		if (client->start == client->end)
 			client->start = client->end = 0;
 		else if (INPUT_ROOM - client->start < NBD_REQUEST_LEN)

@@ -63,7 +63,7 @@ device_submit(struct backend *backend, struct io *io)
 	defer_start(run.loop, &run.complete, on_complete);
 }
 
-static const struct backend_class memory_device = {"memory", device_submit, NULL, NULL};
+static const struct backend_class memory_device = {.name = "memory", .submit = device_submit};
 
 static struct backend *
 on_client(void *owner, struct nbd_client *client)
