@@ -125,9 +125,10 @@ $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
 
 # The bench: a load generator and the server that shows the limit of the machine.
-BENCH_TOOLS := generator limit_server
-SOURCES_generator    := tests/bench/generator.c tests/bench/speak_nbd.c tests/bench/speak_netbus.c tests/bench/bulk.c
+BENCH_TOOLS := generator limit_server limit_proxy
+SOURCES_generator    := tests/bench/generator.c tests/bench/speak_nbd.c tests/bench/speak_netbus.c tests/bench/server_cpu.c tests/bench/bulk.c
 SOURCES_limit_server := tests/bench/limit_server.c tests/bench/bulk.c
+SOURCES_limit_proxy  := tests/bench/limit_proxy.c tests/bench/bulk.c
 
 define bench_tool
 $(BUILD)/bench/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
@@ -178,7 +179,7 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%)
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator
 
 check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit arch golden fuzz system

@@ -388,8 +388,10 @@ on_turn_end(struct defer *defer)
 	remote_complete_failed(remote);
 	if (remote->state == REMOTE_OVER)
 		return;
-	remote_pump(remote);
-	code = lane_flush(&remote->lane);
+	do {
+		remote_pump(remote);
+		code = lane_flush(&remote->lane);
+	} while (code == 0 && remote_can_send(remote));
 	if (code < 0 && code != -EAGAIN)
 		remote_over(
 		    remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-code));

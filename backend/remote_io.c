@@ -98,10 +98,16 @@ send_request(struct remote *remote, struct io *io)
 	return true;
 }
 
+bool
+remote_can_send(const struct remote *remote)
+{
+	return remote->waiting.first && has_credit(remote, remote->waiting.first) && !lane_is_full(&remote->lane);
+}
+
 void
 remote_pump(struct remote *remote)
 {
-	while (remote->waiting.first && has_credit(remote, remote->waiting.first)) {
+	while (remote_can_send(remote)) {
 		if (!send_request(remote, remote->waiting.first))
 			return;
 		dequeue(&remote->waiting);

@@ -68,6 +68,7 @@ void remote_io_init(struct remote *remote);
 void remote_submit(struct backend *backend, struct io *io);
 /* Sends what credits and the stream's queue allow. */
 void remote_pump(struct remote *remote);
+bool remote_can_send(const struct remote *remote);
 /* A reply's header; where its data goes is told to the lane. */
 void remote_take_reply(struct remote *remote, const struct frame *frame);
 /* Its data is complete. */

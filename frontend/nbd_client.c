@@ -44,6 +44,7 @@ nbd_client_free(struct nbd_client *client)
 	drop_replies(client);
 	if (client->receiving)
 		nbd_request_free(TAKE(client->receiving));
+	nbd_spare_free(client);
 	if (client->next)
 		client->next->prev = client->prev;
 	*(client->prev ? &client->prev->next : &server->clients) = client->next;
@@ -244,6 +245,7 @@ read_once(struct nbd_client *client)
 	got = readv(client->fd, request ? vectors : vectors + 1, request ? 2 : 1);
 	if (got <= 0)
 		return got == 0 ? 0 : -errno;
+	client->is_drained = (size_t)got < direct + vectors[1].iov_len;
 	part = (size_t)got < direct ? (size_t)got : direct;
 	client->received += part;
 	client->input_end += (size_t)got - part;
@@ -257,7 +259,8 @@ read_input(struct nbd_client *client)
 {
 	ssize_t got = 1;
 
-	for (unsigned i = 0; i < READS_PER_TURN && got > 0 && wants_to_read(client); i++) {
+	client->is_drained = false;
+	for (unsigned i = 0; i < READS_PER_TURN && got > 0 && !client->is_drained && wants_to_read(client); i++) {
 		got = read_once(client);
 		if (got > 0)
 			take_input(client);

@@ -21,6 +21,8 @@
 /* Bytes of an option that is too long, which are read and dropped before it is refused; beyond that the client is closed. */
 #define NBD_OPTION_SKIP_MAX ((uint32_t)1 << 20)
 #define NBD_INPUT_ROOM      ((size_t)64 << 10)
+/* Payload memory of requests that are over which a client keeps for its next ones. */
+#define NBD_SPARE_BYTES_MAX ((size_t)8 << 20)
 
 struct nbd_request;
 
@@ -32,14 +34,17 @@ struct nbd_piece {
 
 struct nbd_request {
 	struct nbd_client *client;
-	struct nbd_request *next; /* of the answers that wait to be sent */
+	struct nbd_request *next; /* of the answers that wait to be sent, or of the client's spare ones */
 	struct nbd_request_header header;
-	uint8_t *payload; /* READ, WRITE: `length` bytes, owned */
+	uint8_t *payload; /* READ, WRITE: `length` bytes of `memory` */
 	int status;       /* of the first piece that failed */
 	unsigned pieces_left;
 	bool is_flushing; /* the flush after a TRIM with FUA */
 	uint8_t reply[NBD_REPLY_HEADER_MAX];
 	size_t reply_length, payload_length, sent;
+	uint8_t *memory;     /* owned; stays with the request for the next one */
+	size_t memory_room;  /* bytes of it */
+	unsigned piece_room; /* of pieces[] */
 	unsigned piece_count;
 	struct nbd_piece pieces[];
 };
@@ -73,12 +78,15 @@ struct nbd_client {
 
 	unsigned in_flight; /* requests that are not answered or not sent */
 	size_t in_flight_bytes;
+	struct nbd_request *spare; /* over, with their memory */
+	size_t spare_bytes;
 	unsigned submitted; /* pieces in this turn, for the backend's kick */
 	unsigned in_backend;
 
 	struct buffer handshake; /* to be sent before any reply */
 	struct nbd_request *replies, **replies_end;
 	bool is_blocked; /* the socket takes no more for now */
+	bool is_drained; /* the last read brought less than there was room for: there is no more now */
 };
 
 struct nbd_server {
@@ -114,6 +122,8 @@ int nbd_request_take(struct nbd_client *client);
 /* The payload of client->receiving is complete. */
 void nbd_request_received(struct nbd_client *client);
 void nbd_request_free(struct nbd_request *request);
+/* All that were kept for later. */
+void nbd_spare_free(struct nbd_client *client);
 bool nbd_client_is_full(const struct nbd_client *client);
 
 /* ---- nbd_reply.c ---- */

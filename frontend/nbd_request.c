@@ -8,6 +8,8 @@
 #include "base/auto.h"
 #include "frontend/nbd_client.h"
 
+/* ---- requests and their memory: allocated once, then used again and again ---- */
+
 void
 nbd_request_free(struct nbd_request *request)
 {
@@ -16,8 +18,67 @@ nbd_request_free(struct nbd_request *request)
 	client->in_flight--;
 	if (request->payload)
 		client->in_flight_bytes -= request->header.length;
-	free(request->payload);
-	free(request);
+	if (client->spare_bytes + request->memory_room > NBD_SPARE_BYTES_MAX) {
+		free(TAKE(request->memory));
+		request->memory_room = 0;
+	}
+	client->spare_bytes += request->memory_room;
+	request->next = client->spare;
+	client->spare = request;
+}
+
+void
+nbd_spare_free(struct nbd_client *client)
+{
+	struct nbd_request *request;
+
+	while ((request = client->spare) != NULL) {
+		client->spare = request->next;
+		free(request->memory);
+		free(request);
+	}
+	client->spare_bytes = 0;
+}
+
+/* One with room for so many pieces, everything else of it zero. */
+static struct nbd_request *
+take_spare(struct nbd_client *client, unsigned pieces)
+{
+	struct nbd_request *request = client->spare;
+	uint8_t *memory = NULL;
+	size_t memory_room = 0;
+
+	if (request != NULL) {
+		client->spare = request->next;
+		client->spare_bytes -= request->memory_room;
+		memory = request->memory;
+		memory_room = request->memory_room;
+	}
+	if (request == NULL || request->piece_room < pieces) {
+		free(request);
+		request = malloc(sizeof *request + pieces * sizeof request->pieces[0]);
+		if (request == NULL) {
+			free(memory);
+			return NULL;
+		}
+		request->piece_room = pieces;
+	}
+	*request =
+	    (struct nbd_request){.memory = memory, .memory_room = memory_room, .piece_room = request->piece_room};
+	return request;
+}
+
+static bool
+give_memory(struct nbd_request *request, size_t length)
+{
+	if (request->memory_room < length) {
+		/* What was in it is of no use: no realloc(3), which would copy. */
+		free(request->memory);
+		request->memory = malloc(length);
+		request->memory_room = request->memory ? length : 0;
+	}
+	request->payload = request->memory;
+	return request->payload != NULL;
 }
 
 bool
@@ -224,7 +285,7 @@ static struct nbd_request *
 request_new(struct nbd_client *client, const struct nbd_request_header *header, int status)
 {
 	unsigned pieces = status < 0 ? 0 : count_pieces(&client->server->geometry, header);
-	struct nbd_request *request = calloc(1, sizeof *request + pieces * sizeof request->pieces[0]);
+	struct nbd_request *request = take_spare(client, pieces);
 
 	if (request == NULL)
 		return NULL;
@@ -233,8 +294,7 @@ request_new(struct nbd_client *client, const struct nbd_request_header *header, 
 	request->status = status;
 	request->piece_count = pieces;
 	if (status == 0 && is_moving(header->command)) {
-		request->payload = malloc(header->length);
-		if (request->payload == NULL) {
+		if (!give_memory(request, header->length)) {
 			free(request);
 			return NULL;
 		}

@@ -146,8 +146,10 @@ on_beat(struct timer *timer)
 {
 	struct peer *peer = CONTAINER_OF(timer, struct peer, beat);
 
-	peer->quiet_beats = peer->lane.heard ? 0 : peer->quiet_beats + 1;
-	peer->lane.heard = false;
+	/* While we do not read it, that it reads us shows that it lives. */
+	peer->quiet_beats =
+	    peer->lane.heard || (peer->lane.was_read && lane_is_full(&peer->lane)) ? 0 : peer->quiet_beats + 1;
+	peer->lane.heard = peer->lane.was_read = false;
 	if (peer->quiet_beats >= BEATS_MOST) {
 		peer_break(peer, REASON_SESSION_LOST, "nothing was heard of it for %u ms", peer->silence_ms);
 		return;
@@ -295,9 +297,16 @@ finish_frame(struct peer *peer)
 }
 
 static bool
-is_reading(const struct peer *peer)
+is_alive(const struct peer *peer)
 {
 	return peer->state != PEER_BROKEN && peer->state != PEER_OVER && peer->state != PEER_FAREWELL;
+}
+
+/* A peer that does not read its answers is not read either: its requests wait at its end, not here. */
+static bool
+is_reading(const struct peer *peer)
+{
+	return is_alive(peer) && !lane_is_full(&peer->lane);
 }
 
 /* 1 = a frame was taken; else as lane_recv() and lane_payload(). */
@@ -311,9 +320,9 @@ take_frame(struct peer *peer)
 		if (got == 1)
 			begin_frame(peer);
 	}
-	if (got == 1 && is_reading(peer))
+	if (got == 1 && is_alive(peer))
 		got = lane_payload(&peer->lane);
-	if (got == 1 && is_reading(peer))
+	if (got == 1 && is_alive(peer))
 		finish_frame(peer);
 	return got;
 }
@@ -350,10 +359,9 @@ read_frames(struct peer *peer)
 		if (i % FRAMES_PER_FLUSH == 0 && peer->state == PEER_SERVING)
 			push(peer);
 	}
-	if (got != 1 && got != -EAGAIN && is_reading(peer))
+	if (got != 1 && got != -EAGAIN && is_alive(peer))
 		say_why_reading_ended(peer, got);
-	else if (got == 1 && is_reading(peer)) /* what is decrypted already makes no descriptor ready */
-		timer_start(peer->loop, &peer->again, 0, on_again);
+	peer->has_more = got == 1 && is_alive(peer);
 	if (peer->state != PEER_OVER)
 		peer_flush_soon(peer);
 }
@@ -394,6 +402,8 @@ on_turn_end(struct defer *defer)
 		be_over(peer);
 		return;
 	}
+	if (peer->has_more && is_reading(peer)) /* what is decrypted already makes no descriptor ready */
+		timer_start(peer->loop, &peer->again, 0, on_again);
 	wanted = peer->lane.stream->class->wants(peer->lane.stream);
 	watch_change(&peer->on_stream, is_reading(peer) ? wanted : wanted & ~(uint32_t)EPOLLIN);
 }

@@ -199,8 +199,18 @@ lane_send_control(struct lane *lane, const void *message, uint8_t type)
 	return lane_send(lane, &(struct frame){.type = type, .length = (uint32_t)length}, payload);
 }
 
+bool
+lane_is_full(const struct lane *lane)
+{
+	return lane->stream->class->queued(lane->stream) >= LANE_OUT;
+}
+
 int
 lane_flush(struct lane *lane)
 {
-	return lane->stream->class->flush(lane->stream);
+	size_t before = lane->stream->class->queued(lane->stream);
+	int code = lane->stream->class->flush(lane->stream);
+
+	lane->was_read |= lane->stream->class->queued(lane->stream) < before;
+	return code;
 }

@@ -17,6 +17,8 @@
 #include "wire/stream.h"
 
 #define LANE_IN 65536
+/* Bytes to be sent that a lane's owner lets wait before it makes no more: what the other end does not read shall not pile up here. */
+#define LANE_OUT ((size_t)1 << 20)
 /* The longest payload that lane_borrow() waits for. */
 #define LANE_BORROW 16384
 
@@ -24,10 +26,10 @@ struct lane {
 	struct stream *stream; /* owned */
 	uint8_t in[LANE_IN];   /* start..end: read, not yet taken */
 	size_t start, end;
-	uint8_t *target;   /* of the payload under way, NULL: it is skipped */
-	uint32_t missing;  /* bytes of it */
-	bool heard, spoke; /* since somebody last looked: for silence on the lane */
-	uint8_t *reserved; /* of the frame that is being written in place */
+	uint8_t *target;             /* of the payload under way, NULL: it is skipped */
+	uint32_t missing;            /* bytes of it */
+	bool heard, spoke, was_read; /* since somebody last looked: for silence on the lane */
+	uint8_t *reserved;           /* of the frame that is being written in place */
 	uint8_t control[LIMIT_CONTROL_PAYLOAD];
 };
 
@@ -52,6 +54,7 @@ int lane_send(struct lane *lane, const struct frame *frame, const void *payload)
 /* The same for a payload that is written in place: room for `length` bytes, or NULL when the queue is at its limit; then, at once, the frame. */
 uint8_t *lane_reserve(struct lane *lane, uint32_t length);
 void lane_commit(struct lane *lane, const struct frame *frame);
+bool lane_is_full(const struct lane *lane); /* LANE_OUT */
 /* 0 all is sent, -EAGAIN, or the stream is broken. */
 int lane_flush(struct lane *lane);
 

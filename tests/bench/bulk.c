@@ -126,7 +126,8 @@ wire_control(BIO *bio, int command, long number, void *pointer)
 static BIO *
 wire_bio(struct bulk *bulk)
 {
-	static BIO_METHOD *method;
+	static BIO_METHOD *_Atomic shared; /* two threads that come first may both make one: either will do */
+	BIO_METHOD *method = shared;
 	BIO *bio;
 
 	if (method == NULL) {
@@ -135,6 +136,7 @@ wire_bio(struct bulk *bulk)
 		BIO_meth_set_write_ex(method, wire_write);
 		BIO_meth_set_read_ex(method, wire_read);
 		BIO_meth_set_ctrl(method, wire_control);
+		shared = method;
 	}
 	bio = BIO_new(method);
 	BIO_set_data(bio, bulk);
@@ -213,6 +215,30 @@ bulk_close(struct bulk *bulk)
 	free(bulk->wire);
 }
 
+static void
+on_message(int is_sent, int version, int type, const void *message, size_t length, SSL *ssl, void *argument)
+{
+	struct bulk *bulk = argument;
+
+	(void)version, (void)ssl;
+	if (type != SSL3_RT_HANDSHAKE || length == 0 || *(const uint8_t *)message != SSL3_MT_KEY_UPDATE)
+		return;
+	if (is_sent)
+		bulk->rekeys_sent++;
+	else
+		bulk->rekeys_received++;
+}
+
+void
+bulk_rekey(struct bulk *bulk, uint64_t records)
+{
+	if (bulk->ssl == NULL)
+		bulk_die("a connection in clear has no keys to change");
+	bulk->rekey_each = records;
+	SSL_set_msg_callback(bulk->ssl, on_message);
+	SSL_set_msg_callback_arg(bulk->ssl, bulk);
+}
+
 static ssize_t
 read_cleartext(struct bulk *bulk, void *bytes, size_t room)
 {
@@ -261,11 +287,24 @@ push(struct bulk *bulk)
 	return 0;
 }
 
+/* The message leaves with the next record, so that there are never many in a row. */
+static void
+renew_keys(struct bulk *bulk)
+{
+	if (bulk->records++ < bulk->rekey_each)
+		return;
+	bulk->records = 1;
+	if (SSL_key_update(bulk->ssl, SSL_KEY_UPDATE_REQUESTED) != 1)
+		bulk_die("cannot change the keys");
+}
+
 static void
 seal(struct bulk *bulk, const uint8_t *bytes, size_t length)
 {
 	size_t sealed;
 
+	if (length > 0 && bulk->rekey_each > 0)
+		renew_keys(bulk);
 	if (length > 0 && SSL_write_ex(bulk->ssl, bytes, length, &sealed) != 1)
 		bulk_die("cannot seal a record");
 	if (bulk->wire_end - bulk->wire_start >= BULK_SEND)

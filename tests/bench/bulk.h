@@ -26,6 +26,8 @@ struct bulk {
 	uint8_t *wire;
 	size_t wire_start, wire_end, wire_room;
 	uint64_t calls; /* system calls made */
+	/* bulk_rekey(): how many records a key seals, of them so far, and the KeyUpdate messages of either side */
+	uint64_t rekey_each, records, rekeys_sent, rekeys_received;
 };
 
 /* Mutual TLS 1.3 with AES-256-GCM, as every peer of the bench is set up; `ca` may be NULL (the peer is not judged). */
@@ -33,6 +35,8 @@ SSL_CTX *bulk_context(bool server, const char *certificate, const char *key, con
 /* Shakes hands on a connected socket, blocking. `alpn`: a protocol name or NULL. `context` NULL: no TLS at all. */
 void bulk_open(struct bulk *bulk, SSL_CTX *context, int fd, bool server, const char *alpn);
 void bulk_close(struct bulk *bulk);
+/* From now on both sides change their keys after each `records` records of ours: we do and ask the peer to. */
+void bulk_rekey(struct bulk *bulk, uint64_t records);
 
 /* Plaintext that is here; 0 at the end of the stream, -EAGAIN. In a blocking connection the first read after bulk_flush() waits. */
 ssize_t bulk_read(struct bulk *bulk, void *bytes, size_t room);

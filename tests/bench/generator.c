@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,13 +22,14 @@
 
 #include "base/auto.h"
 #include "base/bytes.h"
+#include "tests/bench/server_cpu.h"
 
 #define INPUT_ROOM ((size_t)256 << 10)
 /* So many leave before the rest of the input is looked at, so that the server works while we do. */
 #define REQUESTS_PER_FLUSH 16
-#define NS         UINT64_C(1000000000)
-#define WARM_BYTES (64u << 10)
-#define WARM_UP_NS (NS * 3 / 10)
+#define NS                 UINT64_C(1000000000)
+#define WARM_BYTES         (64u << 10)
+#define WARM_UP_NS         (NS * 3 / 10)
 /* Latencies: 64 steps for each power of two. */
 #define STEPS   64u
 #define BUCKETS (64 * STEPS)
@@ -48,7 +50,9 @@ static struct {
 	uint64_t latencies[BUCKETS];
 	uint8_t *payload;
 	unsigned warm_lanes;
-	bool over;
+	uint64_t in_flight;
+	bool over;                    /* nothing new begins */
+	uint64_t meter_at, server_ns; /* when the server's CPU time is read next; that of what counted, at the end */
 } run;
 
 static uint64_t
@@ -127,6 +131,8 @@ lane_open(struct lane *lane, unsigned number, const struct lane *first)
 	if (lane->in == NULL || lane->slots == NULL)
 		bulk_die("out of memory");
 	lane->protocol->open(lane, first);
+	if (options.rekey)
+		bulk_rekey(&lane->bulk, options.rekey);
 }
 
 static void
@@ -149,41 +155,48 @@ next_random(void)
 	return run.random;
 }
 
+static bool
+verifies(void)
+{
+	return strcmp(options.op, "verify") == 0;
+}
+
 /* Every slot of every lane has blocks of its own, so that what was written can be held against what is read. */
 static uint64_t
 own_offset(const struct lane *lane, unsigned number)
 {
-	uint64_t places = lane->size / options.bytes, each = places / (options.depth * options.lanes);
-	uint64_t slot = lane->number * options.depth + number;
+	uint64_t lanes = options.each ? 1 : options.lanes; /* of one share */
+	uint64_t places = lane->size / options.bytes, each = places / (options.depth * lanes);
+	uint64_t slot = (uint64_t)(options.each ? 0 : lane->number) * options.depth + number;
 
 	if (each == 0)
 		bulk_die("the share is too small for depth, lanes and bytes");
 	return (slot * each + next_random() % each) * options.bytes;
 }
 
+/* Says where it is, and which write of which lane it is of: one that was lost, or is another's, shows. */
 static void
-stamp(struct slot *slot, uint64_t round)
+stamp(struct lane *lane, struct slot *slot)
 {
+	slot->mark = (++lane->rounds << 16 | (lane->number & 0xffff)) * UINT64_C(0x9e3779b97f4a7c15);
 	for (uint32_t at = 0; at + 16 <= slot->length; at += 16) {
 		put_be64(slot->buffer + at, slot->offset + at);
-		put_be64(slot->buffer + at + 8, round * UINT64_C(0x9e3779b97f4a7c15));
+		put_be64(slot->buffer + at + 8, slot->mark);
 	}
 }
 
 static void
-check_stamp(const struct slot *slot, uint64_t round)
+check_stamp(const struct lane *lane, const struct slot *slot)
 {
 	for (uint32_t at = 0; at + 16 <= slot->length; at += 16)
-		if (get_be64(slot->buffer + at) != slot->offset + at ||
-		    get_be64(slot->buffer + at + 8) != round * UINT64_C(0x9e3779b97f4a7c15))
-			bulk_die("wrong data at %llu, round %llu", (unsigned long long)slot->offset + at,
-			    (unsigned long long)round);
+		if (get_be64(slot->buffer + at) != slot->offset + at || get_be64(slot->buffer + at + 8) != slot->mark)
+			bulk_die("lane %u: wrong data at %llu", lane->number, (unsigned long long)slot->offset + at);
 }
 
 static enum io_op
 next_op(const struct slot *slot, bool is_first)
 {
-	if (strcmp(options.op, "verify") == 0)
+	if (verifies())
 		return is_first || slot->buffer == NULL || slot->op == IO_READ ? IO_WRITE : IO_READ;
 	if (strcmp(options.op, "mix") == 0)
 		return next_random() & 1 << 20 ? IO_READ : IO_WRITE;
@@ -194,7 +207,7 @@ next_op(const struct slot *slot, bool is_first)
 static bool
 warm_up(struct lane *lane, struct slot *slot, unsigned number)
 {
-	if (lane->warm >= lane->size || options.total)
+	if (lane->warm >= lane->size || run.begin_ns != UINT64_MAX)
 		return false;
 	slot->op = strcmp(options.op, "read") == 0 ? IO_READ : IO_WRITE;
 	slot->offset = lane->warm;
@@ -203,6 +216,7 @@ warm_up(struct lane *lane, struct slot *slot, unsigned number)
 	if (lane->warm >= lane->size && ++run.warm_lanes == options.lanes) {
 		run.begin_ns = now_ns() + WARM_UP_NS;
 		run.end_ns = run.begin_ns + (uint64_t)(options.seconds * 1e9);
+		run.meter_at = run.begin_ns;
 	}
 	lane->protocol->request(lane, slot, number, run.payload);
 	return true;
@@ -212,9 +226,10 @@ static void
 begin(struct lane *lane, unsigned number, bool is_first)
 {
 	struct slot *slot = &lane->slots[number];
-	bool verify = strcmp(options.op, "verify") == 0;
+	bool verify = verifies();
 
 	lane->begun++;
+	run.in_flight++;
 	slot->began_ns = now_ns();
 	if (warm_up(lane, slot, number))
 		return;
@@ -226,7 +241,7 @@ begin(struct lane *lane, unsigned number, bool is_first)
 	if (verify && slot->buffer == NULL)
 		slot->buffer = malloc(slot->length);
 	if (verify && slot->op == IO_WRITE)
-		stamp(slot, lane->rounds + slot->offset);
+		stamp(lane, slot);
 	lane->protocol->request(lane, slot, number, verify ? slot->buffer : run.payload);
 }
 
@@ -246,21 +261,34 @@ value_of(unsigned bucket)
 	return (UINT64_C(1) << power) + ((uint64_t)(bucket % STEPS) << (power - 6));
 }
 
+/* The server's CPU time, at the begin and at the end of what counts. */
+static void
+meter(uint64_t now)
+{
+	uint64_t total = options.server ? server_cpu_ns(options.server) : 0;
+
+	run.meter_at = now < run.end_ns ? run.end_ns : UINT64_MAX;
+	run.server_ns = total - run.server_ns;
+}
+
 static void
 finish(struct lane *lane, struct slot *slot)
 {
 	uint64_t now = now_ns();
 
 	run.requests++;
+	run.in_flight--;
+	if (now >= run.meter_at)
+		meter(now);
 	if (now >= run.begin_ns && now < run.end_ns) {
 		run.counted++;
 		run.latencies[bucket_of(now - slot->began_ns)]++;
 	}
 	if (slot->buffer != NULL && slot->op == IO_READ && slot->length == options.bytes)
-		check_stamp(slot, lane->rounds + slot->offset);
+		check_stamp(lane, slot);
 	if (options.total ? run.requests * options.bytes >= options.total : now >= run.end_ns)
 		run.over = true;
-	else
+	if (!run.over || (verifies() && slot->op == IO_WRITE)) /* nothing that was written is left unread */
 		begin(lane, (unsigned)(slot - lane->slots), false);
 }
 
@@ -284,6 +312,9 @@ take_replies(struct lane *lane)
 			break;
 		lane->reading = lane->protocol->reply(lane, lane->in + lane->start, &lane->missing);
 		lane->start += lane->protocol->header;
+		if (lane->reading && lane->missing != (lane->reading->op == IO_READ ? lane->reading->length : 0))
+			bulk_die("lane %u: a reply with %u bytes, which are not those asked for", lane->number,
+			    lane->missing);
 	}
 	memmove(lane->in, lane->in + lane->start, lane->end - lane->start);
 	lane->end -= lane->start;
@@ -308,6 +339,9 @@ turn(struct lane *lane)
 	if (got == 0)
 		bulk_die("lane %u: the server closed the connection", lane->number);
 	while (bulk_flush(&lane->bulk) == -EAGAIN) { /* the server answers before it reads on: read, too */
+		struct pollfd either = {.fd = lane->bulk.fd, .events = POLLIN | POLLOUT};
+
+		poll(&either, 1, options.spin ? 0 : -1);
 		lane->bulk.drained = false;
 		got = bulk_read(&lane->bulk, lane->in + lane->end, INPUT_ROOM - lane->end);
 		lane->end += got > 0 ? (size_t)got : 0;
@@ -315,29 +349,35 @@ turn(struct lane *lane)
 	}
 }
 
-static void
-load(struct lane *lanes)
+/* All lanes that have something to say. True: so has standard input. */
+static bool
+take_turns(int epoll, int wait_ms)
 {
-	int epoll = epoll_create1(0);
+	struct epoll_event ready[64];
+	int count = epoll_wait(epoll, ready, ARRAY_LENGTH(ready), wait_ms);
+	bool told = false;
 
+	for (int i = 0; i < count; i++)
+		if (ready[i].data.ptr != NULL)
+			turn(ready[i].data.ptr);
+		else
+			told = true;
+	return told;
+}
+
+static void
+load(int epoll, struct lane *lanes)
+{
 	for (unsigned i = 0; i < options.lanes; i++) {
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &lanes[i]};
-
-		epoll_ctl(epoll, EPOLL_CTL_ADD, lanes[i].bulk.fd, &event);
 		for (unsigned number = 0; number < options.depth; number++)
 			begin(&lanes[i], number, true);
 		turn(&lanes[i]);
 	}
-	while (!run.over) {
-		struct epoll_event ready[64];
-		int count = epoll_wait(epoll, ready, ARRAY_LENGTH(ready), options.spin ? 0 : 1000);
-
-		for (int i = 0; i < count && !run.over; i++)
-			turn(ready[i].data.ptr);
+	while (!run.over || run.in_flight > 0) {
+		take_turns(epoll, options.spin ? 0 : 1000);
 		if (now_ns() >= run.end_ns)
 			run.over = true;
 	}
-	close(epoll);
 }
 
 /* ---- what came of it ---- */
@@ -359,43 +399,115 @@ static void
 report(const struct lane *lanes, double seconds)
 {
 	struct rusage usage;
-	uint64_t calls = 0;
+	uint64_t calls = 0, sent = 0, received = 0;
 
-	for (unsigned i = 0; i < options.lanes; i++)
+	for (unsigned i = 0; i < options.lanes; i++) {
 		calls += lanes[i].bulk.calls;
+		sent += lanes[i].bulk.rekeys_sent;
+		received += lanes[i].bulk.rekeys_received;
+	}
 	getrusage(RUSAGE_SELF, &usage);
 	printf("{\"iops\":%.0f,\"mb_s\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"requests\":%llu,\"cpu_"
-	       "s\":%.3f,\"calls\":%llu}\n",
+	       "s\":%.3f,\"calls\":%llu,\"rekeys_sent\":%llu,\"rekeys_received\":%llu,\"server_us_io\":%.3f}\n",
 	    (double)run.counted / seconds, (double)run.counted * options.bytes / seconds / 1e6, percentile_us(.5),
 	    percentile_us(.99), percentile_us(.999), (unsigned long long)run.requests,
 	    (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
 		(double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
-	    (unsigned long long)calls);
+	    (unsigned long long)calls, (unsigned long long)sent, (unsigned long long)received,
+	    run.counted ? (double)run.server_ns / 1000 / (double)run.counted : 0);
+	fflush(stdout);
+}
+
+/* One after the other; those that are up are heard meanwhile, since a lane that does not answer is taken for lost. */
+static void
+open_lanes(int epoll, struct lane *lanes)
+{
+	for (unsigned i = 0; i < options.lanes; i++) {
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = &lanes[i]};
+
+		lane_open(&lanes[i], i, options.each || i == 0 ? NULL : &lanes[0]);
+		if (epoll_ctl(epoll, EPOLL_CTL_ADD, lanes[i].bulk.fd, &event) != 0)
+			bulk_die("cannot watch lane %u: %s", i, strerror(errno));
+		take_turns(epoll, 0);
+	}
+}
+
+/* A file has its line, or its end, at once, and cannot be watched. */
+static void
+wait_for_line(int epoll)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	char line[64];
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event) == 0) {
+		while (!take_turns(epoll, -1))
+			continue;
+		epoll_ctl(epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+	}
+	if (read(STDIN_FILENO, line, sizeof line) < 0)
+		bulk_die("cannot read a line: %s", strerror(errno));
+}
+
+/* Each lane is left, then each is read to its end, which comes when the server is done with it. */
+static void
+leave_lanes(struct lane *lanes)
+{
+	for (unsigned i = 0; i < options.lanes; i++)
+		lanes[i].protocol->leave(&lanes[i]);
+	for (unsigned i = 0; i < options.lanes; i++) {
+		do {
+			lanes[i].bulk.drained = false;
+			lanes[i].bulk.blocking = true;
+		} while (bulk_read(&lanes[i].bulk, lanes[i].in, INPUT_ROOM) != 0);
+		bulk_close(&lanes[i].bulk);
+	}
 }
 
 static void
 run_load(void)
 {
 	struct lane *lanes = calloc(options.lanes, sizeof *lanes);
+	int epoll = epoll_create1(0);
 	uint64_t began;
 
 	run.payload = malloc(options.bytes + WARM_BYTES);
 	memset(run.payload, 0xa5, options.bytes + WARM_BYTES);
-	for (unsigned i = 0; i < options.lanes; i++)
-		lane_open(&lanes[i], i, options.each || i == 0 ? NULL : &lanes[0]);
+	open_lanes(epoll, lanes);
 	if (options.hold) {
 		printf("holding\n");
 		fflush(stdout);
-		getchar();
+		wait_for_line(epoll);
 	}
 	began = now_ns();
-	run.begin_ns = options.total ? began : UINT64_MAX; /* when it is warm: warm_up() */
-	run.end_ns = UINT64_MAX;
-	load(lanes);
+	run.begin_ns = run.end_ns = UINT64_MAX; /* when it is warm: warm_up() */
+	if (options.total || options.cold || strcmp(options.op, "verify") == 0) {
+		run.begin_ns = began;
+		run.end_ns = options.total ? UINT64_MAX : began + (uint64_t)(options.seconds * 1e9);
+	}
+	run.meter_at = run.begin_ns;
+	load(epoll, lanes);
 	report(lanes, options.total ? (double)(now_ns() - began) / 1e9 : options.seconds);
+	if (options.stay) {
+		wait_for_line(epoll);
+		leave_lanes(lanes);
+	}
+	close(epoll);
 }
 
 /* ---- opening and closing ---- */
+
+static void
+open_one(unsigned number)
+{
+	struct slot slot = {.op = IO_READ, .length = options.bytes};
+	struct lane lane;
+
+	lane_open(&lane, number, NULL);
+	lane.slots[0] = slot;
+	lane.protocol->request(&lane, &slot, 0, NULL);
+	lane_need(&lane, lane.protocol->header + options.bytes);
+	lane_close(&lane);
+}
 
 static void *
 open_many(void *argument)
@@ -403,16 +515,8 @@ open_many(void *argument)
 	_Atomic unsigned *left = argument;
 	unsigned mine;
 
-	while ((mine = (*left)--) > 0 && mine <= options.opens) {
-		struct lane lane;
-		struct slot slot = {.op = IO_READ, .length = options.bytes};
-
-		lane_open(&lane, mine % options.parallel, NULL);
-		lane.slots[0] = slot;
-		lane.protocol->request(&lane, &slot, 0, NULL);
-		lane_need(&lane, lane.protocol->header + options.bytes);
-		lane_close(&lane);
-	}
+	while ((mine = (*left)--) > 0 && mine <= options.opens)
+		open_one(mine % options.parallel);
 	return NULL;
 }
 
@@ -421,8 +525,10 @@ run_opens(void)
 {
 	_Atomic unsigned left = options.opens;
 	pthread_t *threads = calloc(options.parallel, sizeof *threads);
-	uint64_t began = now_ns();
+	uint64_t began;
 
+	open_one(0); /* does not count; what all connections share is made here, by one thread */
+	began = now_ns();
 	for (unsigned i = 0; i < options.parallel; i++)
 		if (pthread_create(&threads[i], NULL, open_many, &left) != 0)
 			bulk_die("no thread");
@@ -445,7 +551,7 @@ take_option(const char *name, const char *value)
 		const char *name;
 		unsigned *into;
 	} numbers[] = {{"bytes", &options.bytes}, {"depth", &options.depth}, {"lanes", &options.lanes},
-	    {"parallel", &options.parallel}, {"opens", &options.opens}};
+	    {"parallel", &options.parallel}, {"opens", &options.opens}, {"server", &options.server}};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (strcmp(texts[i].name, name) == 0) {
@@ -461,12 +567,18 @@ take_option(const char *name, const char *value)
 		options.seconds = strtod(value, NULL);
 	else if (strcmp(name, "total") == 0)
 		options.total = strtoull(value, NULL, 10);
+	else if (strcmp(name, "rekey") == 0)
+		options.rekey = strtoull(value, NULL, 10);
 	else if (strcmp(name, "spin") == 0)
 		options.spin = strcmp(value, "1") == 0;
+	else if (strcmp(name, "cold") == 0)
+		options.cold = strcmp(value, "1") == 0;
 	else if (strcmp(name, "each") == 0)
 		options.each = strcmp(value, "1") == 0;
 	else if (strcmp(name, "hold") == 0)
 		options.hold = strcmp(value, "1") == 0;
+	else if (strcmp(name, "stay") == 0)
+		options.stay = strcmp(value, "1") == 0;
 	else
 		bulk_die("%s=%s: no such option", name, value);
 }

@@ -18,11 +18,15 @@ struct options {
 	uint32_t bytes;         /* of one request */
 	unsigned depth, lanes, parallel;
 	double seconds;
-	uint64_t total; /* bytes to move instead of seconds, or 0 */
-	unsigned opens; /* connections to open, use for one read and close, instead of a load; or 0 */
-	bool spin;      /* looks for replies without sleeping */
-	bool each;      /* netbus: every lane is a lease of its own */
-	bool hold;      /* says "holding" when all lanes are up, and starts the load when a line comes in */
+	uint64_t total;  /* bytes to move instead of seconds, or 0 */
+	unsigned opens;  /* connections to open, use for one read and close, instead of a load; or 0 */
+	unsigned server; /* the server's process, whose CPU time is to be told; or 0 */
+	bool spin;       /* looks for replies without sleeping */
+	bool cold;       /* begins to count at once, without a pass over the device */
+	bool each;       /* netbus: every lane is a lease of its own */
+	bool hold;       /* says "holding" when all lanes are up, and starts the load when a line comes in */
+	bool stay;       /* keeps the lanes after the load until a line comes in, and then detaches in order */
+	uint64_t rekey;  /* records of ours after which both sides change their keys, or 0 */
 };
 
 struct slot {
@@ -30,6 +34,7 @@ struct slot {
 	uint64_t offset, began_ns;
 	uint32_t length;
 	uint8_t *buffer; /* verify only */
+	uint64_t mark;   /* what the last write left there, next to where it is */
 };
 
 struct lane {
@@ -44,9 +49,9 @@ struct lane {
 	uint32_t missing;     /* bytes of the payload under way */
 	struct slot *reading; /* whose it is; NULL: nobody's */
 	struct slot *slots;
-	uint64_t rounds;
-	unsigned begun; /* requests since the last flush */
-	uint64_t warm; /* how far the first pass over the device has come */
+	uint64_t rounds; /* marks given */
+	unsigned begun;  /* requests since the last flush */
+	uint64_t warm;   /* how far the first pass over the device has come */
 };
 
 struct protocol {

@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What came of the bench, for people. Sourced by tests/bench/run, which has $RUNS (JSON, one run a line) and $RESULTS (where the whole of it is kept).
+
+version_of() {
+	dpkg-query -W -f='${Version}' "$1" 2>/dev/null || echo missing
+}
+
+machine() {
+	jq -n --arg date "$(date -u +%Y-%m-%d)" --arg cpu "$(lscpu | sed -n 's/^Model name: *//p')" --arg cores "$(nproc)" \
+		--arg memory "$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" --arg kernel "$(uname -sr)" \
+		--arg system "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release)" --arg disk "${DISK_SYSTEM:-}" --arg aio "${QEMU_AIO:-}" \
+		--arg state "$(stat -f -c %T "$W")" --arg cpus "$SERVER_CPU $CLIENT_CPU" --arg openssl "$(openssl version | cut -d' ' -f1,2)" \
+		--arg netbus "$("$NETBUS_BIN/netbusd" --version | head -n 1)" --arg nbdkit "$(version_of nbdkit)" --arg nbd "$(version_of nbd-server)" \
+		--arg qemu "$(version_of qemu-utils)" --arg stunnel "$(version_of stunnel4)" --arg fio "$(version_of fio)" --arg libnbd "$(version_of libnbd0)" \
+		--argjson seconds "$RUN_SECONDS" --argjson repetitions "$REPEAT" '$ARGS.named'
+}
+
+# Keeps everything: the machine, each run, each row.
+keep_results() {
+	jq -s . "$RUNS" >"$W/runs.json"
+	jq --rawfile rows tests/bench/rows -f tests/bench/report.jq "$W/runs.json" >"$W/rows.json" || die "the report cannot be made"
+	jq -n --argjson machine "$(machine)" --slurpfile runs "$W/runs.json" --slurpfile rows "$W/rows.json" \
+		'{machine: $machine, rows: $rows[0], runs: $runs[0]}' >"$RESULTS"
+}
+
+about() {
+	jq -r '.machine | "\(.date) · \(.cpu), \(.cores) cores, \(.memory) · \(.kernel), \(.system)",
+		"\(.netbus) · \(.openssl) · nbdkit \(.nbdkit) · nbd-server \(.nbd) · qemu-nbd \(.qemu) · stunnel \(.stunnel) · fio \(.fio) · libnbd \(.libnbd)",
+		"medians of \(.repetitions) interleaved runs of \(.seconds) s; servers on one core, the client on another"' "$RESULTS"
+}
+
+HEAD='["work", "Netbus", "limit", "best peer", "to limit (goal)", "to best peer (goal)", "met?"]'
+
+# column(1) takes an empty field for none.
+print_table() {
+	about
+	echo
+	jq -r "[$HEAD] + [.rows[].cells | [.title, .netbus, .limit, .best, .to_limit, .to_peer, .met]] | .[] | map(if . == \"\" then \"·\" else . end) | @tsv" "$RESULTS" |
+		column -t -s $'\t'
+}
+
+write_markdown() {
+	cat <<-'M'
+		# What `make bench` measured
+
+		Netbus, its peers and the limit of the machine side by side on one machine, interleaved, over mutual TLS 1.3 (ECDSA P-256, AES-256-GCM) on loopback, data in RAM.
+		Absolute figures move with the machine and the hour; the ratios are taken between runs that stand next to each other. *The limit* is a bare server written for
+		this (`tests/bench/limit_server.c`, and `limit_proxy.c` for the way through two daemons): it shows what OpenSSL and the kernel allow on this machine, checks nothing, and nobody should run it.
+		Peers are Debian's, configured as their manuals say.
+
+		![Netbus and the best peer as a fraction of the limit](results.svg)
+
+	M
+	about | sed 's/$/  /'
+	cat <<-'M'
+
+		## Against the goals
+
+	M
+	jq -r "$HEAD, ($HEAD | map(\"---\")), (.rows[].cells | [.title, .netbus, .limit, .best, .to_limit, .to_peer, if .met == \"\" then \"\" elif .met == \"yes\" then \"yes\" else \"**no**\" end]) | \"| \" + join(\" | \") + \" |\"" "$RESULTS"
+	cat <<-'M'
+
+		## Every server: median (least – most)
+
+	M
+	jq -r 'include "report"; .' /dev/null 2>/dev/null
+	write_spreads
+	write_notes
+}
