@@ -68,7 +68,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
 T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-arch check-system check-asan check-fuzz check-kill lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-arch check-system check-asan check-fuzz check-kill bench bench-quick lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -90,6 +90,10 @@ $(BUILD)/setup.ok: tests/setup tests/packages
 	@touch $@
 
 setup: $(BUILD)/setup.ok ## install the packages that building and testing need
+
+$(BUILD)/setup-bench.ok: tests/setup tests/bench/packages | $(BUILD)/setup.ok
+	@tests/setup $(SETUP_MODE) tests/bench/packages
+	@touch $@
 
 # ---- rules -------------------------------------------------------------------------------------------------------
 
@@ -201,6 +205,12 @@ check-fuzz: fuzzers ## each fuzzer for FUZZ_SECONDS (60); ONLY=name picks some. 
 
 check-kill: all tests ## kill -9 of each process at each step of an attach, 20 rounds each (long)
 	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 ONLY=kill tests/run system
+
+bench: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## measure against peers and the limit of the machine, into tests/bench/RESULTS.md (about half an hour)
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/run full
+
+bench-quick: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## some of it in two minutes
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/run quick
 
 lint: compile_commands.json | $(BUILD)/setup.ok ## layout, static analysis, scripts, licences
 	@tests/lint

@@ -29,13 +29,28 @@ block_from(uint64_t length, uint32_t least, uint32_t most)
 	return block;
 }
 
+/* O_DIRECT moves whole blocks of this size only. 4096 where the kernel cannot say (before Linux 6.1): every disk of today takes that. */
+static uint32_t
+direct_block(int fd)
+{
+	struct statx status;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) < 0 || !(status.stx_mask & STATX_DIOALIGN) ||
+	    status.stx_dio_offset_align < BLOCK_LEAST)
+		return 4096;
+	return block_from(status.stx_dio_offset_align, BLOCK_LEAST, LOGICAL_BLOCK_MOST);
+}
+
 static void
 regular_geometry(int fd, const struct stat *status, bool discard, struct geometry *geometry)
 {
 	int past_end;
 
 	geometry->size = (uint64_t)status->st_size;
-	geometry->physical_block = block_from((uint64_t)status->st_blksize, BLOCK_LEAST, PHYSICAL_BLOCK_MOST);
+	if (fcntl(fd, F_GETFL) & O_DIRECT)
+		geometry->logical_block = direct_block(fd);
+	geometry->physical_block =
+	    block_from((uint64_t)status->st_blksize, geometry->logical_block, PHYSICAL_BLOCK_MOST);
 	if (!discard || geometry->read_only)
 		return;
 	/* A hole behind the end changes nothing, but tells whether the file system has holes at all. */

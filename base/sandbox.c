@@ -230,6 +230,7 @@ static const struct checked_call checked_calls[] = {
     {ALWAYS, SCMP_SYS(mprotect), 1, {HAS_NO(2, PROT_EXEC)}},
     /* The C library's fstat(). */
     {ALWAYS, SCMP_SYS(newfstatat), 1, {IS(3, AT_EMPTY_PATH)}},
+    {SANDBOX_FILE_IO, SCMP_SYS(statx), 1, {IS(2, AT_EMPTY_PATH)}},
     /* Reading its own limits, never setting them. */
     {ALWAYS, SCMP_SYS(prlimit64), 2, {IS(0, 0), IS(2, 0)}},
     {ALWAYS, SCMP_SYS(prctl), 1, {IS(0, PR_SET_NAME)}},

@@ -260,6 +260,14 @@ take_discard(struct parse *parse, const struct yaml *value, void *into)
 }
 
 static void
+take_direct(struct parse *parse, const struct yaml *value, void *into)
+{
+	struct config_share *share = into;
+
+	share->direct = take_word(parse, value, (const char *const[]){"false", "true", NULL}) == 1;
+}
+
+static void
 take_labels(struct parse *parse, const struct yaml *value, void *into)
 {
 	struct config_share *share = into;
@@ -296,6 +304,7 @@ static const struct key share_keys[] = {
     {"class", take_class},
     {"labels", take_labels},
     {"discard", take_discard},
+    {"direct", take_direct},
     {NULL, NULL},
 };
 
@@ -326,6 +335,8 @@ take_share(struct parse *parse, const struct yaml *node)
 	if (node->kind == YAML_MAP && has_path == has_memory)
 		FAULT(parse, node, "share '%s': exactly one of 'path' and 'memory' says what is exported; here %s",
 		    node->key, has_path ? "are both" : "is neither");
+	if (share->direct && has_memory)
+		FAULT(parse, node, "share '%s': 'direct' is for a 'path'; memory has no cache to go past", node->key);
 	refuse_second_name(parse, node, share);
 	parse->config->share_count++;
 }

@@ -29,6 +29,7 @@ struct config_share {
 	uint64_t memory_bytes; /* 0 for a path */
 	bool read_only;
 	bool discard; /* may pass DISCARD on (default true) */
+	bool direct;  /* past the host's page cache (default false) */
 	enum share_mode sharing;
 	char class[16]; /* "disk" */
 	struct policy_label labels[CONFIG_LABELS_MAX];

@@ -21,7 +21,7 @@ static int
 open_path(const struct config_share *share, bool writable, bool exclusive, struct error *error)
 {
 	AUTO_CLOSE int fd = -1;
-	int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (share->direct ? O_DIRECT : 0);
 	struct stat status;
 
 	/* Looked at before it is opened: opening some things has effects. */
@@ -33,6 +33,10 @@ open_path(const struct config_share *share, bool writable, bool exclusive, struc
 	fd = open(share->path, flags | (S_ISBLK(status.st_mode) && exclusive ? O_EXCL : 0));
 	if (fd < 0 && errno == EBUSY)
 		return error_set(error, -EBUSY, "share %s: %s is mounted or otherwise in use on this host",
+		    share->name.text, share->path);
+	if (fd < 0 && errno == EINVAL && share->direct)
+		return error_set(error, -EINVAL,
+		    "share %s: the file system of %s has no direct I/O; take 'direct: true' away from the share",
 		    share->name.text, share->path);
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return error_errno(error, -errno, "share %s: cannot open %s", share->name.text, share->path);

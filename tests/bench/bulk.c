@@ -67,13 +67,17 @@ wire_create(BIO *bio)
 static void
 to_wire(struct bulk *bulk, const void *bytes, size_t length)
 {
-	if (bulk->wire_room - bulk->wire_end < length) {
-		size_t room = 2 * (bulk->wire_room + length);
+	size_t waiting = bulk->wire_end - bulk->wire_start;
 
-		bulk->wire = realloc(bulk->wire, room);
+	if (bulk->wire_room - bulk->wire_end < length && bulk->wire_start >= waiting + length) {
+		memmove(bulk->wire, bulk->wire + bulk->wire_start, waiting);
+		bulk->wire_start = 0;
+		bulk->wire_end = waiting;
+	} else if (bulk->wire_room - bulk->wire_end < length) {
+		bulk->wire_room = 2 * (bulk->wire_room + length);
+		bulk->wire = realloc(bulk->wire, bulk->wire_room);
 		if (bulk->wire == NULL)
 			bulk_die("out of memory");
-		bulk->wire_room = room;
 	}
 	memcpy(bulk->wire + bulk->wire_end, bytes, length);
 	bulk->wire_end += length;

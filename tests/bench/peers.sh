@@ -96,7 +96,7 @@ certificates() {
 				printf '%s\n' subjectAltName=DNS:localhost,IP:127.0.0.1 keyUsage=digitalSignature extendedKeyUsage=serverAuth,clientAuth
 			)
 		done
-	) >"$W/openssl.log" 2>&1 || die "openssl made no certificates: $(tail -n 3 "$W/openssl.log")"
+	) >"$W/openssl.out" 2>&1 || die "openssl made no certificates: $(tail -n 3 "$W/openssl.out")"
 }
 
 # ---- on the wire ----
@@ -162,13 +162,15 @@ start_peers() {
 
 # m2 exports; m1 has its certificate, and runs only for the works through the house.
 start_netbus() {
+	local disk=
+	[ -z "$DISK" ] || disk="acme/disk: {path: $DISK}"
 	host_make m1 </dev/null
 	host_make m2 <<-YAML
 		shares:
 		  acme/ram: {memory: 64MiB}
 		  acme/house: {memory: 64MiB}
 		  acme/open: {memory: 1MiB, sharing: shared-write}
-		  acme/disk: {path: $DISK}
+		  $disk
 	YAML
 	host_policy m2 10-bench.yaml <<-'YAML'
 		version: 1

@@ -37,7 +37,7 @@ HEAD='["work", "Netbus", "limit", "best peer", "to limit (goal)", "to best peer 
 print_table() {
 	about
 	echo
-	jq -r "[$HEAD] + [.rows[].cells | [.title, .netbus, .limit, .best, .to_limit, .to_peer, .met]] | .[] | map(if . == \"\" then \"·\" else . end) | @tsv" "$RESULTS" |
+	jq -r "[$HEAD] + [.rows[].cells | [.title, .netbus, .limit, .best, .to_limit, .to_best, .met]] | .[] | map(if . == \"\" then \"·\" else . end) | @tsv" "$RESULTS" |
 		column -t -s $'\t'
 }
 
@@ -45,27 +45,31 @@ write_markdown() {
 	cat <<-'M'
 		# What `make bench` measured
 
-		Netbus, its peers and the limit of the machine side by side on one machine, interleaved, over mutual TLS 1.3 (ECDSA P-256, AES-256-GCM) on loopback, data in RAM.
-		Absolute figures move with the machine and the hour; the ratios are taken between runs that stand next to each other. *The limit* is a bare server written for
-		this (`tests/bench/limit_server.c`, and `limit_proxy.c` for the way through two daemons): it shows what OpenSSL and the kernel allow on this machine, checks nothing, and nobody should run it.
-		Peers are Debian's, configured as their manuals say.
+		Netbus, its peers and the limit of the machine, side by side on one machine: interleaved, over mutual TLS 1.3 (ECDSA P-256, AES-256-GCM) on loopback, data in RAM.
+		Absolute figures move with the machine and the hour; a ratio is taken between runs that stand next to each other in time.
+		*The limit* is a bare server written for this (`tests/bench/limit_server.c`, and `limit_proxy.c` for the way through two daemons): it shows what OpenSSL and the
+		kernel can do here, checks nothing, and nobody should run it. The peers are Debian's, set up as their manuals say.
 
 		![Netbus and the best peer as a fraction of the limit](results.svg)
 
 	M
 	about | sed 's/$/  /'
-	cat <<-'M'
+	printf '\n## Against the goals\n\n'
+	jq -r "$HEAD, ($HEAD | map(\"---\")), (.rows[].cells | [.title, .netbus, .limit, .best, .to_limit, .to_best, if .met | test(\"^no\") then \"**\(.met)**\" else .met end])
+		| \"| \" + join(\" | \") + \" |\"" "$RESULTS"
+	printf '\n## Every server: median (least – most)\n\n'
+	jq -r '.rows[] | "* **" + .title + "**: " + .cells.all' "$RESULTS"
+	printf '\n## How to read it\n\n'
+	jq -r '.machine.state as $state | .machine | "* Server on CPU \(.cpus | split(" ")[0]), client on CPU \(.cpus | split(" ")[1]). Through two daemons, the attach side shares the client'"'"'s core.
+		* Server CPU: all processes and threads of the server, between the begin and the end of what is counted.
+		* qemu-nbd leaves Nagle'"'"'s algorithm on: at QD1, and in each handshake, it waits for delayed acknowledgements. It is measured as shipped.
+		* Attach: Netbus'"'"' includes the decision and a record in the audit trail that is on disk before the device is opened (the trail'"'"'s file system: \($state)). The peers'"'"' is their handshake.
+		* fio over TLS straight to a peer uses libnbd; the limit of the file on a disk (\(.disk)) is fio with libaio and O_DIRECT on the file itself; qemu-nbd runs with --cache=none --aio=\(.aio).",
+		(if any(.runs[]; .direct == false) then "* Netbus has no O_DIRECT yet: what it reads of a file on a disk comes from the page cache after the first pass, so that row is no comparison." else empty end)' "$RESULTS" | sed 's/^[[:space:]]*//'
+}
 
-		## Against the goals
-
-	M
-	jq -r "$HEAD, ($HEAD | map(\"---\")), (.rows[].cells | [.title, .netbus, .limit, .best, .to_limit, .to_peer, if .met == \"\" then \"\" elif .met == \"yes\" then \"yes\" else \"**no**\" end]) | \"| \" + join(\" | \") + \" |\"" "$RESULTS"
-	cat <<-'M'
-
-		## Every server: median (least – most)
-
-	M
-	jq -r 'include "report"; .' /dev/null 2>/dev/null
-	write_spreads
-	write_notes
+# A chart that needs nothing else and is readable on light and dark pages.
+write_chart() {
+	jq -r '.rows[] | select(.chart and .to_limit) | [.title, .to_limit.median, (.best.to_limit.median // 0), .cells.best_name, .cells.netbus, .cells.best] | @tsv' "$RESULTS" |
+		awk -F '\t' -f tests/bench/chart.awk -v "caption=$(about | head -n 1)"
 }
