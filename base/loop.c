@@ -8,6 +8,7 @@
 #include "base/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -16,6 +17,9 @@
 #include "base/clock.h"
 
 #define EVENTS_PER_TURN 64
+/* Of the running average of gaps: how much the past weighs, and the longest gap in it, as a multiple of the time that may be polled. */
+#define GAP_WEIGHT 7
+#define GAP_MOST   4
 
 struct loop {
 	int epoll;
@@ -26,6 +30,9 @@ struct loop {
 	struct defer *first_defer, **last_defer;
 	struct epoll_event fetched[EVENTS_PER_TURN];
 	int fetched_count;
+	uint64_t poll_ns;      /* 0: no polling */
+	bool poll_next;        /* the next wait */
+	uint64_t usual_gap_ns; /* from the end of a turn to the next event, a running average while polling is wanted */
 };
 
 struct loop *
@@ -232,12 +239,69 @@ handle_deferred(struct loop *loop)
 	}
 }
 
+/* ---- waiting ---- */
+
+void
+loop_allow_poll(struct loop *loop, uint64_t most_ns)
+{
+	loop->poll_ns = most_ns;
+}
+
+void
+loop_poll(struct loop *loop)
+{
+	loop->poll_next = loop->poll_ns > 0;
+}
+
+/* Without sleeping, until there is an event or `until_ns`. */
+static int
+look_for_events(struct loop *loop, uint64_t until_ns)
+{
+	int count;
+
+	do {
+		count = epoll_wait(loop->epoll, loop->fetched, EVENTS_PER_TURN, 0);
+		if (count != 0)
+			return count;
+		sched_yield();
+	} while (clock_monotonic_ns() < until_ns);
+	return 0;
+}
+
+static int
+wait_and_learn(struct loop *loop)
+{
+	uint64_t began = clock_monotonic_ns(), poll_ns = loop->poll_ns, gap;
+	int count = 0;
+
+	if (loop->usual_gap_ns <= poll_ns)
+		count = look_for_events(loop, began + poll_ns);
+	if (count == 0)
+		count = epoll_wait(loop->epoll, loop->fetched, EVENTS_PER_TURN, sleep_ms(loop));
+	gap = clock_monotonic_ns() - began;
+	if (gap > GAP_MOST * poll_ns)
+		gap = GAP_MOST * poll_ns;
+	loop->usual_gap_ns = (GAP_WEIGHT * loop->usual_gap_ns + gap) / (GAP_WEIGHT + 1);
+	return count;
+}
+
+static int
+wait_for_events(struct loop *loop)
+{
+	bool poll = loop->poll_next;
+
+	loop->poll_next = false;
+	if (poll && sleep_ms(loop) != 0)
+		return wait_and_learn(loop);
+	return epoll_wait(loop->epoll, loop->fetched, EVENTS_PER_TURN, sleep_ms(loop));
+}
+
 int
 loop_run(struct loop *loop)
 {
 	loop->quit = false;
 	while (!loop->quit) {
-		int count = epoll_wait(loop->epoll, loop->fetched, EVENTS_PER_TURN, sleep_ms(loop));
+		int count = wait_for_events(loop);
 
 		if (count < 0 && errno != EINTR)
 			return -errno;

@@ -49,6 +49,11 @@ void loop_free(struct loop *loop);
 /* Runs until loop_quit(); returns the code given there, or a negative errno when epoll fails. */
 int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop, int code);
+/* Polling: sleeping and being woken costs more than a short request does. Once allowed, loop_poll() asks that the next wait looks for events for up to
+ * `most_ns` before it sleeps. It does so only while what comes usually comes within that time (a running average), and gives way to whoever else
+ * wants the processor. 0, the default: never. */
+void loop_allow_poll(struct loop *loop, uint64_t most_ns);
+void loop_poll(struct loop *loop);
 /* Monotonic nanoseconds as of the start of this turn. */
 uint64_t loop_now(const struct loop *loop);
 
@@ -74,6 +79,7 @@ int loop_signals(struct loop *loop, struct watch *watch, const int *signals, voi
 /* The next pending signal's number, or 0 when none is left. */
 int loop_signal_read(struct watch *watch);
 
+#define NS_PER_US  UINT64_C(1000)
 #define NS_PER_MS  UINT64_C(1000000)
 #define NS_PER_SEC UINT64_C(1000000000)
 

@@ -127,6 +127,9 @@ static const struct plain_call plain_calls[] = {
     {SANDBOX_FILE_IO | SANDBOX_FILES, SCMP_SYS(fdatasync)},
     {SANDBOX_FILE_IO | SANDBOX_FILES, SCMP_SYS(fallocate)},
 
+    /* of a loop that polls */
+    {SANDBOX_PASS_FDS, SCMP_SYS(sched_yield)},
+
     {SANDBOX_IO_URING, SCMP_SYS(io_uring_enter)},
 
     {SANDBOX_ACCEPT, SCMP_SYS(accept)},

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -213,6 +214,7 @@ main(int argc, char **argv)
 		log_error("%s", error.text);
 		return 1;
 	}
+	loop_allow_poll(attach.loop, argc > 4 ? strtoul(argv[4], NULL, 10) * NS_PER_US : 0);
 	code = loop_run(attach.loop);
 	clean_up();
 	return code < 0 ? 1 : code;

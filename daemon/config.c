@@ -198,6 +198,21 @@ take_listen(struct parse *parse, const struct yaml *value, void *into)
 			config->listen_count++;
 }
 
+static void
+take_poll(struct parse *parse, const struct yaml *value, void *into)
+{
+	unsigned us = 0;
+	char rest;
+
+	if (!is_kind(parse, value, YAML_SCALAR))
+		return;
+	if (strspn(value->text, "0123456789") == 0 || sscanf(value->text, "%u%c", &us, &rest) != 1 ||
+	    us > CONFIG_POLL_MOST)
+		FAULT(parse, value, "poll_us: '%s' is not 0 (never) to %u microseconds", value->text, CONFIG_POLL_MOST);
+	else
+		((struct config *)into)->poll_us = us;
+}
+
 /* ---- shares ---- */
 
 static void
@@ -523,6 +538,7 @@ static const struct key file_keys[] = {
     {"admins", take_admins},
     {"attach", take_attach},
     {"peers", take_peers},
+    {"poll_us", take_poll},
     {NULL, NULL},
 };
 
@@ -593,6 +609,7 @@ config_parse(const char *name, const char *text, size_t length, const char *root
 	}
 	parse.file = config->source;
 	parse.config = config;
+	config->poll_us = CONFIG_POLL_DEFAULT;
 	demand(&parse, "version", "1");
 	demand(&parse, "host", "m1");
 	take_map(&parse, yaml_root(parse.file), file_keys, config);

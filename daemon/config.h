@@ -52,6 +52,10 @@ struct config_peer {
 	char address[CONFIG_ADDRESS_LEN];
 };
 
+/* Of poll_us. */
+#define CONFIG_POLL_DEFAULT 200u
+#define CONFIG_POLL_MOST    1000u
+
 struct config {
 	struct name host;
 	char listen[CONFIG_LISTEN_MAX][CONFIG_ADDRESS_LEN];
@@ -59,6 +63,8 @@ struct config {
 
 	struct config_share *shares; /* in file order, names unique */
 	size_t share_count;
+
+	unsigned poll_us; /* how long a lane may look for the next request before it sleeps; 0: never (default 200) */
 
 	/* Beside root and the daemon's own user, who are always operators. */
 	struct config_people operators, auditors;

@@ -138,6 +138,8 @@ struct child_plan {
 	unsigned fd_count;
 	const char *arguments[CHILD_ARGUMENTS + 1]; /* after --id N; NULL-terminated */
 };
+/* The configuration's poll_us as an argument, good until the next call. */
+const char *child_poll_us(const struct monitor *monitor);
 /* NULL with error set. The child belongs to the monitor's list until it is reaped. */
 struct child *child_start(struct monitor *monitor, const struct child_plan *plan, struct error *error);
 /* SIGKILL. `cause` is said once it is reaped. Harmless when it is dead already. */

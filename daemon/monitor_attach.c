@@ -47,8 +47,10 @@ socket_path_of(const struct monitor *monitor, const char *frontend, struct error
 static struct child *
 start_process(struct monitor *monitor, int listener, struct introduction *introduction, struct error *error)
 {
-	struct child_plan plan = {
-	    .role = ROLE_ATTACH, .fds = {introduction->broker[1], introduction->keys[1], listener}, .fd_count = 3};
+	struct child_plan plan = {.role = ROLE_ATTACH,
+	    .arguments = {"--poll", child_poll_us(monitor)},
+	    .fds = {introduction->broker[1], introduction->keys[1], listener},
+	    .fd_count = 3};
 
 	return child_start(monitor, &plan, error);
 }

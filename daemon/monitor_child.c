@@ -267,6 +267,15 @@ child_new(struct monitor *monitor, enum role role, int channel)
 	return child;
 }
 
+const char *
+child_poll_us(const struct monitor *monitor)
+{
+	static char text[16];
+
+	snprintf(text, sizeof text, "%u", monitor->config->poll_us);
+	return text;
+}
+
 struct child *
 child_start(struct monitor *monitor, const struct child_plan *plan, struct error *error)
 {

@@ -80,8 +80,10 @@ begin(struct monitor *monitor, const char *source, int socket, struct error *err
 	if (code < 0)
 		return code;
 	session = child_start(monitor,
-	    &(struct child_plan){
-		.role = ROLE_SESSION, .fds = {introduction.broker[1], introduction.keys[1], socket}, .fd_count = 3},
+	    &(struct child_plan){.role = ROLE_SESSION,
+		.arguments = {"--poll", child_poll_us(monitor)},
+		.fds = {introduction.broker[1], introduction.keys[1], socket},
+		.fd_count = 3},
 	    error);
 	if (session) {
 		snprintf(session->source, sizeof session->source, "%s", source);

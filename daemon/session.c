@@ -401,6 +401,7 @@ main(int argc, char **argv)
 		log_error("%s", error.text);
 		return EXIT_FAILED;
 	}
+	loop_allow_poll(session.loop, argc > 4 ? strtoul(argv[4], NULL, 10) * NS_PER_US : 0);
 	code = loop_run(session.loop);
 	clean_up();
 	return code < 0 ? EXIT_FAILED : code;

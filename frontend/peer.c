@@ -17,6 +17,8 @@
 #define FRAMES_PER_TURN 512
 /* After so many, what they led to goes out, so that the peer and the device work while we do. */
 #define FRAMES_PER_FLUSH 16
+/* With so few at a time, each is waited for: then it pays to look for the next one without sleeping. */
+#define POLL_REQUESTS 4
 /* How long the last bytes may take to leave. */
 #define FAREWELL_MS 2000u
 /* A lane that is silent for this many thirds of its silence is lost. */
@@ -354,8 +356,10 @@ read_frames(struct peer *peer)
 {
 	int got = 1;
 
+	peer->taken = 0;
 	for (unsigned i = 1; i <= FRAMES_PER_TURN && got == 1 && is_reading(peer); i++) {
 		got = take_frame(peer);
+		peer->taken += got == 1;
 		if (i % FRAMES_PER_FLUSH == 0 && peer->state == PEER_SERVING)
 			push(peer);
 	}
@@ -404,6 +408,8 @@ on_turn_end(struct defer *defer)
 	}
 	if (peer->has_more && is_reading(peer)) /* what is decrypted already makes no descriptor ready */
 		timer_start(peer->loop, &peer->again, 0, on_again);
+	if (peer->state == PEER_SERVING && peer->taken <= POLL_REQUESTS)
+		loop_poll(peer->loop);
 	wanted = peer->lane.stream->class->wants(peer->lane.stream);
 	watch_change(&peer->on_stream, is_reading(peer) ? wanted : wanted & ~(uint32_t)EPOLLIN);
 }

@@ -47,6 +47,7 @@ struct peer {
 	unsigned quiet_beats;
 	struct frame frame; /* whose payload is under way */
 	bool in_payload;
+	unsigned taken;            /* frames of the last turn that read some */
 	bool has_more;             /* of what was read already: to be taken in another turn */
 	struct request *under_way; /* WRITE: its payload is being read */
 

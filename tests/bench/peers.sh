@@ -211,7 +211,7 @@ start_stunnel() {
 	printf 'accept = 127.0.0.1:%s\nconnect = %s\n' "$port" "$W/plain.sock" >>"$W/stunnel-server.conf"
 	printf 'client = yes\naccept = %s\nconnect = 127.0.0.1:%s\n' "$W/stunnel.sock" "$port" >>"$W/stunnel-client.conf"
 	start stunnel-server "$SERVER_CPU" "127.0.0.1:$port" stunnel4 "$W/stunnel-server.conf"
-	start stunnel-client "$CLIENT_CPU" "$W/stunnel.sock" stunnel4 "$W/stunnel-client.conf"
+	start stunnel "$CLIENT_CPU" "$W/stunnel.sock" stunnel4 "$W/stunnel-client.conf"
 }
 
 # The proxies' exporter is nbdkit, the quickest peer on the wire at small requests.
