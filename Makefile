@@ -68,7 +68,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
 T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-arch check-system check-asan check-fuzz check-kill bench bench-quick lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-arch check-system check-asan check-epoll check-fuzz check-kill bench bench-quick lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -196,6 +196,10 @@ check-arch: all tests ## only the architecture tests
 
 check-system: all tests ## only the tests with real daemons; ONLY=name picks some
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run system
+
+check-epoll: all tests ## the unit and system tests again where the kernel refuses io_uring, as some hosts do
+	@NETBUS_BUILD=$(abspath $(BUILD)) $(BUILD)/tool/without_uring tests/run unit
+	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_WITHOUT_URING=1 tests/run system
 
 check-asan: ## all tests again, built with AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory BUILD=build-asan SANITIZE=address,undefined check

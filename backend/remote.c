@@ -102,6 +102,17 @@ remote_detach(struct remote *remote, bool all_lanes)
 /* ---- silence ---- */
 
 static void
+tell_times(struct remote *remote)
+{
+	const struct timed *timed = &remote->timed;
+
+	if (timed->sums.timed == timed->told.timed || remote->state != REMOTE_UP)
+		return;
+	remote->timed.told = timed->sums;
+	send_control(remote, &timed->sums, FRAME_TIMES);
+}
+
+static void
 on_beat(struct timer *timer)
 {
 	struct remote *remote = CONTAINER_OF(timer, struct remote, beat);
@@ -113,6 +124,7 @@ on_beat(struct timer *timer)
 		    remote->attached.silence_ms);
 		return;
 	}
+	tell_times(remote);
 	if (!remote->lane.spoke)
 		send_control(remote, &(struct msg_ping){.cookie = 0}, FRAME_PING);
 	remote->lane.spoke = false;

@@ -90,6 +90,7 @@ send_request(struct remote *remote, struct io *io)
 
 	if (lane_send(&remote->lane, &frame, io->buffer) < 0)
 		return false;
+	remote_time_send(remote, io);
 	remote->first_free = slot->next_free;
 	slot->io = io;
 	slot->id = id;
@@ -120,6 +121,7 @@ remote_submit(struct backend *backend, struct io *io)
 	struct remote *remote = (struct remote *)backend;
 
 	if (remote->state == REMOTE_UP) {
+		remote_time_submit(remote, io);
 		enqueue(&remote->waiting, io);
 	} else {
 		io->status = -ESHUTDOWN;
@@ -156,6 +158,7 @@ remote_fail_all(struct remote *remote, int status)
 		enqueue(&remote->failed, io);
 	}
 	remote->reading = NULL;
+	remote->timed.io = NULL;
 }
 
 /* ---- replies ---- */
@@ -171,6 +174,7 @@ complete(struct remote *remote, struct slot *slot, int status)
 	remote->in_flight--;
 	remote->bytes_in_flight -= credit_bytes(io);
 	io->status = status;
+	remote_time_done(remote, io, status);
 	io->on_done(io);
 	remote_settle(remote);
 }

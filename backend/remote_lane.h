@@ -20,6 +20,14 @@ struct slot {
 	uint16_t next_free;
 };
 
+/* One request at a time is timed: from waking up for it (the start of the turn) to the lane, waiting there, and from being sent to its reply. */
+struct timed {
+	struct io *io; /* NULL: none */
+	uint64_t since_ns, ring_ns, queue_ns;
+	bool is_sent;
+	struct msg_times sums, told;
+};
+
 struct io_queue {
 	struct io *first, **last;
 };
@@ -49,6 +57,7 @@ struct remote {
 	unsigned in_flight;
 	uint64_t bytes_in_flight, count;
 
+	struct timed timed;
 	uint16_t over_reason;
 	uint64_t over_record;
 	char over_text[160];
@@ -62,6 +71,11 @@ void remote_over(struct remote *remote, uint16_t reason, uint64_t record, const 
 void remote_at_turn_end(struct remote *remote);
 /* Nothing is in flight or waits: perhaps that was what a detach waited for. */
 void remote_settle(struct remote *remote);
+
+/* ---- remote_time.c ---- */
+void remote_time_submit(struct remote *remote, struct io *io);
+void remote_time_send(struct remote *remote, const struct io *io);
+void remote_time_done(struct remote *remote, const struct io *io, int status);
 
 /* ---- remote_io.c ---- */
 void remote_io_init(struct remote *remote);

@@ -52,6 +52,7 @@ enum lease_state { LEASE_LIVE, LEASE_ENDING, LEASE_FENCED };
 struct totals {
 	uint64_t submitted, completed, aborted, errors, last_completed, reads, writes, flushes, discards, read_bytes,
 	    written_bytes;
+	uint64_t timed, receive_ns, device_ns, send_ns, told, ring_ns, queue_ns, exchange_ns; /* struct lane_times */
 };
 
 struct lease {

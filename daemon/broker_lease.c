@@ -21,6 +21,7 @@ static void
 add_page(struct totals *totals, const struct lane_page *page)
 {
 	const struct lane_counters *counters = &page->counters;
+	const struct lane_times *times = &page->times;
 
 	totals->submitted += atomic_load(&counters->submitted);
 	totals->completed += atomic_load(&counters->completed);
@@ -33,6 +34,14 @@ add_page(struct totals *totals, const struct lane_page *page)
 	totals->discards += atomic_load(&counters->discards);
 	totals->read_bytes += atomic_load(&counters->read_bytes);
 	totals->written_bytes += atomic_load(&counters->written_bytes);
+	totals->timed += atomic_load(&times->timed);
+	totals->receive_ns += atomic_load(&times->receive_ns);
+	totals->device_ns += atomic_load(&times->device_ns);
+	totals->send_ns += atomic_load(&times->send_ns);
+	totals->told += atomic_load(&times->told);
+	totals->ring_ns += atomic_load(&times->ring_ns);
+	totals->queue_ns += atomic_load(&times->queue_ns);
+	totals->exchange_ns += atomic_load(&times->exchange_ns);
 }
 
 void

@@ -304,6 +304,27 @@ is_wanted(const struct client *client, const struct msg_get_leases *ask, const s
 	return memcmp(ask->lease, any, sizeof any) == 0 || memcmp(ask->lease, lease->id, sizeof any) == 0;
 }
 
+static uint64_t
+average(uint64_t sum, uint64_t count)
+{
+	return count > 0 ? sum / count : 0;
+}
+
+/* What of an exchange was not spent in this host is the network's, and the attach host's TLS. */
+static void
+fill_times(const struct totals *totals, struct msg_row_lease *row)
+{
+	uint64_t exchange = average(totals->exchange_ns, totals->told), here;
+
+	row->ring_ns = average(totals->ring_ns, totals->told);
+	row->queue_ns = average(totals->queue_ns, totals->told);
+	row->receive_ns = average(totals->receive_ns, totals->timed);
+	row->device_ns = average(totals->device_ns, totals->timed);
+	row->send_ns = average(totals->send_ns, totals->timed);
+	here = row->receive_ns + row->device_ns + row->send_ns;
+	row->network_ns = exchange > here ? exchange - here : 0;
+}
+
 static void
 tell_live(struct client *client, const struct lease *lease)
 {
@@ -321,6 +342,7 @@ tell_live(struct client *client, const struct lease *lease)
 	row.written_bytes = totals.written_bytes;
 	row.errors = totals.errors;
 	row.in_flight = totals.submitted - totals.completed;
+	fill_times(&totals, &row);
 	client_row(client, ADMIN_ROW_LEASE, &row);
 }
 

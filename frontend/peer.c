@@ -246,6 +246,22 @@ take_pong(struct peer *peer)
 		peer_break(peer, REASON_PROTOCOL_ERROR, "a malformed PONG");
 }
 
+/* What the attach host says of its end: shown as its statement, and nothing else is done with it. */
+static void
+take_times(struct peer *peer)
+{
+	struct msg_times times;
+
+	if (peer->page == NULL || lane_control(&peer->lane, &peer->frame, &times) < 0) {
+		peer_break(peer, REASON_PROTOCOL_ERROR, "a TIMES that is malformed or out of turn");
+		return;
+	}
+	atomic_store(&peer->page->times.told, times.timed);
+	atomic_store(&peer->page->times.ring_ns, times.ring_ns);
+	atomic_store(&peer->page->times.queue_ns, times.queue_ns);
+	atomic_store(&peer->page->times.exchange_ns, times.exchange_ns);
+}
+
 static void
 take_control(struct peer *peer)
 {
@@ -267,6 +283,9 @@ take_control(struct peer *peer)
 		return;
 	case FRAME_PONG:
 		take_pong(peer);
+		return;
+	case FRAME_TIMES:
+		take_times(peer);
 		return;
 	default:
 		peer_break(
@@ -357,6 +376,7 @@ read_frames(struct peer *peer)
 	int got = 1;
 
 	peer->taken = 0;
+	peer_time_begin(peer);
 	for (unsigned i = 1; i <= FRAMES_PER_TURN && got == 1 && is_reading(peer); i++) {
 		got = take_frame(peer);
 		peer->taken += got == 1;
@@ -402,6 +422,8 @@ on_turn_end(struct defer *defer)
 		peer_break(peer, REASON_SESSION_LOST, "the connection broke: %s", strerror(-code));
 		return;
 	}
+	if (code == 0 && peer->page != NULL)
+		peer_time_sent(peer);
 	if (peer->state == PEER_FAREWELL && code == 0) {
 		be_over(peer);
 		return;

@@ -135,6 +135,8 @@ on_done(struct io *io)
 
 	peer->in_flight--;
 	count_end(peer, io);
+	if (request->is_timed)
+		peer_time_done(peer);
 	if (peer->state != PEER_BROKEN)
 		answer(peer, request->id, io->status, io->buffer, io->op == IO_READ ? io->length : 0);
 	release(request);
@@ -174,6 +176,7 @@ submit(struct request *request, uint64_t epoch)
 	}
 	peer->in_flight++;
 	COUNT(peer, submitted, 1);
+	request->is_timed = peer_time_submit(peer);
 	io_submit(peer->backend, &request->io);
 }
 
@@ -225,6 +228,16 @@ can_be_now(const struct peer *peer, const struct frame *frame)
 	       peer->free_requests != NULL;
 }
 
+static void
+do_now(struct peer *peer, struct io *io)
+{
+	bool is_timed = peer_time_submit(peer);
+
+	peer->backend->class->now(peer->backend, io);
+	if (is_timed)
+		peer_time_done(peer);
+}
+
 /* False: it is to be submitted. */
 static bool
 carry_out_now(struct peer *peer, const struct frame *frame)
@@ -244,7 +257,7 @@ carry_out_now(struct peer *peer, const struct frame *frame)
 		io.buffer = (uint8_t *)(uintptr_t)payload; /* a WRITE's is only read */
 	verdict = judge(peer, &io, frame->epoch);
 	if (verdict == 0)
-		peer->backend->class->now(peer->backend, &io);
+		do_now(peer, &io);
 	answer_now(peer, frame, &io, verdict);
 	return true;
 }

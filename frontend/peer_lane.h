@@ -32,6 +32,16 @@ struct request {
 	uint8_t *buffer;
 	uint32_t room;
 	uint64_t id;
+	bool is_timed;
+};
+
+/* One request of each turn is timed, through three stages: being received (from the start of the turn), at the device, and being sent. */
+enum timed_stage { TIMED_NONE, TIMED_RECEIVING, TIMED_AT_DEVICE, TIMED_SENDING };
+
+struct timed {
+	enum timed_stage stage;
+	uint64_t since_ns;
+	uint64_t receive_ns, device_ns;
 };
 
 struct peer {
@@ -45,6 +55,7 @@ struct peer {
 	struct timer deadline, beat, again;
 	uint32_t silence_ms;
 	unsigned quiet_beats;
+	struct timed timed;
 	struct frame frame; /* whose payload is under way */
 	bool in_payload;
 	unsigned taken;            /* frames of the last turn that read some */
@@ -72,6 +83,14 @@ void peer_break(struct peer *peer, enum reason reason, const char *format, ...) 
 void peer_flush_soon(struct peer *peer);
 /* A request ended: perhaps that was what an ending lane waited for. */
 void peer_settle(struct peer *peer);
+
+/* ---- peer_time.c ---- */
+void peer_time_begin(struct peer *peer);
+/* True: this request, which now goes to the device, is the one that is timed. */
+bool peer_time_submit(struct peer *peer);
+void peer_time_done(struct peer *peer);
+/* All that was to be said is with the socket. */
+void peer_time_sent(struct peer *peer);
 
 /* ---- peer_io.c ---- */
 void peer_io_init(struct peer *peer);

@@ -24,10 +24,19 @@ struct lane_counters {
 	_Atomic uint64_t read_bytes, written_bytes;
 };
 
+/* Where the time of a request goes: sums over the requests that were timed (one of each turn of the session's loop, so that it costs nothing). */
+struct lane_times {
+	_Atomic uint64_t timed;                           /* requests, by the session */
+	_Atomic uint64_t receive_ns, device_ns, send_ns;  /* taken from the socket and opened; in the backend; sealed and given to the socket */
+	_Atomic uint64_t told;                            /* requests timed by the attach host, as it says itself (TIMES) */
+	_Atomic uint64_t ring_ns, queue_ns, exchange_ns; /* from waking up for the guest to the lane; waiting there; from being sent to its reply */
+};
+
 struct lane_page {
 	_Atomic uint32_t ended; /* 0, or the reason (authz/reason.h): no submission any more */
 	uint8_t pad[60];
 	struct lane_counters counters; /* its own cache lines */
+	struct lane_times times;
 };
 
 _Static_assert(sizeof(struct lane_page) <= LANE_PAGE_LEN, "a lane page is one page");

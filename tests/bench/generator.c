@@ -136,12 +136,20 @@ lane_open(struct lane *lane, unsigned number, const struct lane *first)
 }
 
 static void
-lane_close(struct lane *lane)
+lane_clear(struct lane *lane)
 {
-	lane->protocol->leave(lane);
+	for (unsigned number = 0; number < options.depth; number++)
+		free(lane->slots[number].buffer);
 	bulk_close(&lane->bulk);
 	free(lane->in);
 	free(lane->slots);
+}
+
+static void
+lane_close(struct lane *lane)
+{
+	lane->protocol->leave(lane);
+	lane_clear(lane);
 }
 
 /* ---- requests ---- */
@@ -454,13 +462,11 @@ leave_lanes(struct lane *lanes)
 {
 	for (unsigned i = 0; i < options.lanes; i++)
 		lanes[i].protocol->leave(&lanes[i]);
-	for (unsigned i = 0; i < options.lanes; i++) {
+	for (unsigned i = 0; i < options.lanes; i++)
 		do {
 			lanes[i].bulk.drained = false;
 			lanes[i].bulk.blocking = true;
 		} while (bulk_read(&lanes[i].bulk, lanes[i].in, INPUT_ROOM) != 0);
-		bulk_close(&lanes[i].bulk);
-	}
 }
 
 static void
@@ -491,6 +497,10 @@ run_load(void)
 		wait_for_line(epoll);
 		leave_lanes(lanes);
 	}
+	for (unsigned i = 0; i < options.lanes; i++)
+		lane_clear(&lanes[i]);
+	free(lanes);
+	free(run.payload);
 	close(epoll);
 }
 
