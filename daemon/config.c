@@ -201,16 +201,16 @@ take_listen(struct parse *parse, const struct yaml *value, void *into)
 static void
 take_poll(struct parse *parse, const struct yaml *value, void *into)
 {
-	unsigned us = 0;
-	char rest;
+	size_t digits;
 
 	if (!is_kind(parse, value, YAML_SCALAR))
 		return;
-	if (strspn(value->text, "0123456789") == 0 || sscanf(value->text, "%u%c", &us, &rest) != 1 ||
-	    us > CONFIG_POLL_MOST)
+	digits = strspn(value->text, "0123456789");
+	if (digits == 0 || digits > 4 || value->text[digits] != '\0' ||
+	    strtoul(value->text, NULL, 10) > CONFIG_POLL_MOST)
 		FAULT(parse, value, "poll_us: '%s' is not 0 (never) to %u microseconds", value->text, CONFIG_POLL_MOST);
 	else
-		((struct config *)into)->poll_us = us;
+		((struct config *)into)->poll_us = (unsigned)strtoul(value->text, NULL, 10);
 }
 
 /* ---- shares ---- */

@@ -26,10 +26,12 @@ struct lane_counters {
 
 /* Where the time of a request goes: sums over the requests that were timed (one of each turn of the session's loop, so that it costs nothing). */
 struct lane_times {
-	_Atomic uint64_t timed;                           /* requests, by the session */
-	_Atomic uint64_t receive_ns, device_ns, send_ns;  /* taken from the socket and opened; in the backend; sealed and given to the socket */
-	_Atomic uint64_t told;                            /* requests timed by the attach host, as it says itself (TIMES) */
-	_Atomic uint64_t ring_ns, queue_ns, exchange_ns; /* from waking up for the guest to the lane; waiting there; from being sent to its reply */
+	_Atomic uint64_t timed; /* requests, by the session */
+	_Atomic uint64_t receive_ns, device_ns,
+	    send_ns;           /* taken from the socket and opened; in the backend; sealed and given to the socket */
+	_Atomic uint64_t told; /* requests timed by the attach host, as it says itself (TIMES) */
+	_Atomic uint64_t ring_ns, queue_ns,
+	    exchange_ns; /* from waking up for the guest to the lane; waiting there; from being sent to its reply */
 };
 
 struct lane_page {

@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,21 @@ struct client {
 	size_t start, end;
 };
 
+/* Nothing to do before input comes, except that what the socket did not take yet leaves. */
+static void
+wait_for_input(struct client *client)
+{
+	struct pollfd either = {.fd = client->bulk.fd, .events = POLLIN | POLLOUT};
+
+	while (bulk_flush(&client->bulk) == -EAGAIN) {
+		poll(&either, 1, -1);
+		if (either.revents & ~POLLOUT)
+			break;
+	}
+	client->bulk.drained = false;
+	client->bulk.blocking = true;
+}
+
 /* Until `length` bytes of input are here. */
 static uint8_t *
 need(struct client *client, size_t length)
@@ -47,9 +63,7 @@ need(struct client *client, size_t length)
 			client->end += (size_t)got;
 			continue;
 		}
-		bulk_flush(&client->bulk);
-		client->bulk.drained = false;
-		client->bulk.blocking = true;
+		wait_for_input(client);
 	}
 	client->start += length;
 	return client->input + client->start - length;
