@@ -71,7 +71,7 @@ T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 .PHONY: all demo check check-unit check-arch check-system check-asan check-epoll check-fuzz check-kill bench bench-quick lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.SECONDARY:
+.PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
 
 all: $(PROGRAMS:%=$(BUILD)/bin/%) compile_commands.json ## build all programs
 

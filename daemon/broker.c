@@ -25,7 +25,7 @@ enum { FD_MONITOR = 3 };
 #define RETRY_MS     1000u
 #define STOP_SEAL_MS 2000u
 
-static struct broker broker = {.admin_fd = -1, .keys = {.fd = -1}};
+static struct broker broker = {.admin_fd = -1, .keys = {.fd = -1}, .outgoing_end = &broker.outgoing};
 
 /* ---- for the other files ---- */
 
@@ -40,15 +40,6 @@ broker_fail(struct broker *self, const char *format, ...)
 	va_end(arguments);
 	log_error("%s", text);
 	loop_quit(self->loop, 1);
-}
-
-void
-broker_tell_monitor(struct broker *self, uint16_t number, const void *message)
-{
-	int code = channel_send(&self->monitor, number, message, -1);
-
-	if (code < 0)
-		broker_fail(self, "the monitor does not take messages: %s", strerror(-code));
 }
 
 int
@@ -250,7 +241,9 @@ take_monitor_messages(void)
 static void
 on_monitor(struct watch *watch, uint32_t events)
 {
-	(void)watch, (void)events;
+	(void)watch;
+	if (events & EPOLLOUT)
+		broker_tell_waiting(&broker);
 	take_monitor_messages();
 }
 
@@ -351,6 +344,7 @@ clean_up(void)
 	admin_close(&broker);
 	while (broker.processes)
 		process_gone(&broker, &(struct msg_peer_gone){.id = broker.processes->id});
+	broker_tell_nothing(&broker);
 	watch_stop(&broker.on_monitor);
 	watch_stop(&broker.on_keys);
 	if (broker.keys.fd >= 0)

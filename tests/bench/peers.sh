@@ -57,7 +57,7 @@ listens() {
 wait_listening() {
 	local until=$((SECONDS + 20))
 	until listens "${AT[$1]}"; do
-		kill -0 "${PID[$1]}" 2>/dev/null || die "$1 ended: $(tail -n 3 "$W/$1.log")"
+		kill -0 "${PID[$1]}" 2>/dev/null || die "$1 ended: $(tail -n 3 "$W/$1.out")"
 		[ "$SECONDS" -lt "$until" ] || die "$1 does not listen at ${AT[$1]}"
 	done
 }
@@ -67,7 +67,7 @@ start() {
 	local name=$1 cpu=$2
 	AT[$name]=$3
 	shift 3
-	taskset -c "$cpu" "$@" >"$W/$name.log" 2>&1 </dev/null &
+	taskset -c "$cpu" "$@" >"$W/$name.out" 2>&1 </dev/null &
 	PID[$name]=$!
 	wait_listening "$name"
 }
@@ -102,10 +102,10 @@ certificates() {
 # ---- on the wire ----
 
 start_limit() {
-	taskset -c "$SERVER_CPU" "$NETBUS_BUILD/bench/limit_server" "$W"/tls/{server-cert,server-key,ca-cert}.pem "$DISK_BYTES" >"$W/limit.log" 2>&1 </dev/null &
+	taskset -c "$SERVER_CPU" "$NETBUS_BUILD/bench/limit_server" "$W"/tls/{server-cert,server-key,ca-cert}.pem "$DISK_BYTES" >"$W/limit.out" 2>&1 </dev/null &
 	PID[limit]=$!
-	wait_line "$W/limit.log" "${PID[limit]}" '^listening' 1 || die "the limit server does not start"
-	AT[limit]=127.0.0.1:$(sed -n 's/^listening //p' "$W/limit.log")
+	wait_line "$W/limit.out" "${PID[limit]}" '^listening' 1 || die "the limit server does not start"
+	AT[limit]=127.0.0.1:$(sed -n 's/^listening //p' "$W/limit.out")
 }
 
 # ram_disk NAME: a path of DISK_BYTES in RAM, every page of it there.
@@ -138,8 +138,8 @@ start_nbd_server() {
 		[disk]
 		  exportname = $(ram_disk nbd-server)
 	C
-	taskset -c "$SERVER_CPU" nbd-server -C "$W/nbd-server.conf" -p "$W/nbd-server.pid" >"$W/nbd-server.log" 2>&1 </dev/null ||
-		die "nbd-server does not start: $(tail -n 3 "$W/nbd-server.log")"
+	taskset -c "$SERVER_CPU" nbd-server -C "$W/nbd-server.conf" -p "$W/nbd-server.pid" >"$W/nbd-server.out" 2>&1 </dev/null ||
+		die "nbd-server does not start: $(tail -n 3 "$W/nbd-server.out")"
 	until [ -s "$W/nbd-server.pid" ]; do listens "${AT[nbd-server]}"; done
 	PID[nbd-server]=$(cat "$W/nbd-server.pid")
 	wait_listening nbd-server

@@ -41,6 +41,22 @@ print_table() {
 		column -t -s $'\t'
 }
 
+write_notes() {
+	cat <<-M
+
+		## How to read it
+
+		* Servers run on CPU $SERVER_CPU, the client on CPU $CLIENT_CPU. With two daemons between, the attach side shares the client's CPU.
+		* Server CPU is that of all processes and threads of the server, between the begin and the end of what is counted.
+		* qemu-nbd leaves Nagle's algorithm on: at QD1, and in each handshake, it waits for delayed acknowledgements. It is measured as shipped.
+		* Attach: Netbus' includes the decision, and a record in the audit trail that is on disk ($(stat -f -c %T "$W")) before the device is opened. A peer's is its handshake.
+		* Two daemons between: the stunnel pair has nbdkit behind it; the proxies (nbdkit's nbd plugin, qemu-nbd) speak TLS to nbdkit.
+		* fio straight to a peer goes over TLS with libnbd, which limits it.
+		* File on a disk: the limit is fio with libaio and O_DIRECT on the file itself ($DISK_SYSTEM); qemu-nbd runs with --cache=none --aio=$QEMU_AIO.
+	M
+	jq -r 'if any(.runs[]; .direct == false) then "* Netbus has no O_DIRECT yet: after the first pass, what it reads of a file comes from the page cache, so that row is no comparison." else empty end' "$RESULTS"
+}
+
 write_markdown() {
 	cat <<-'M'
 		# What `make bench` measured
@@ -59,13 +75,7 @@ write_markdown() {
 		| \"| \" + join(\" | \") + \" |\"" "$RESULTS"
 	printf '\n## Every server: median (least – most)\n\n'
 	jq -r '.rows[] | "* **" + .title + "**: " + .cells.all' "$RESULTS"
-	printf '\n## How to read it\n\n'
-	jq -r '.machine.state as $state | .machine | "* Server on CPU \(.cpus | split(" ")[0]), client on CPU \(.cpus | split(" ")[1]). Through two daemons, the attach side shares the client'"'"'s core.
-		* Server CPU: all processes and threads of the server, between the begin and the end of what is counted.
-		* qemu-nbd leaves Nagle'"'"'s algorithm on: at QD1, and in each handshake, it waits for delayed acknowledgements. It is measured as shipped.
-		* Attach: Netbus'"'"' includes the decision and a record in the audit trail that is on disk before the device is opened (the trail'"'"'s file system: \($state)). The peers'"'"' is their handshake.
-		* fio over TLS straight to a peer uses libnbd; the limit of the file on a disk (\(.disk)) is fio with libaio and O_DIRECT on the file itself; qemu-nbd runs with --cache=none --aio=\(.aio).",
-		(if any(.runs[]; .direct == false) then "* Netbus has no O_DIRECT yet: what it reads of a file on a disk comes from the page cache after the first pass, so that row is no comparison." else empty end)' "$RESULTS" | sed 's/^[[:space:]]*//'
+	write_notes
 }
 
 # The main works, as bars.

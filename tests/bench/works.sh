@@ -144,7 +144,7 @@ measure_house() {
 # fio_json OPTIONS...: what fio measured, as the generator tells it.
 fio_json() {
 	timeout 120 taskset -c "$CLIENT_CPU" "${AS[@]}" fio --name=bench --rw=randread --time_based --ramp_time=300ms "--runtime=${RUN_MS}ms" \
-		--output-format=json "$@" 2>>"$W/fio.log" </dev/null | sed -n '/^{/,$p' |
+		--output-format=json "$@" 2>>"$W/fio.out" </dev/null | sed -n '/^{/,$p' |
 		jq -ce '.jobs[0].read | select(.total_ios > 0) | {iops, mb_s: (.bw_bytes / 1e6), p50_us: (.clat_ns.percentile["50.000000"] // 0 | . / 1000)}'
 }
 
