@@ -138,19 +138,48 @@ connect_ssl(struct tls *tls)
 	return 0;
 }
 
-int
-tls_set_up(struct tls *tls, const uint8_t *chain, size_t length, struct error *error)
+/* ---- a context, with nothing yet of one connection ---- */
+
+/* What tls_prepare() made, for the first connection of the process. Making one takes milliseconds and most of a session's memory. */
+static struct {
+	struct provider_context providers;
+	SSL_CTX *context;
+} prepared;
+
+static int
+make_context(struct provider_context *providers, SSL_CTX **context, struct error *error)
 {
-	if (provider_open(&tls->providers) == 0)
-		tls->context = SSL_CTX_new_ex(tls->providers.library, "?provider=default", TLS_method());
-	if (tls->context == NULL)
+	if (provider_open(providers) == 0)
+		*context = SSL_CTX_new_ex(providers->library, "?provider=default", TLS_method());
+	if (*context == NULL)
 		return error_set(
 		    error, -ENOMEM, "cannot set up the TLS library: %s", ERR_reason_error_string(ERR_get_error()));
-	if (restrict_protocol(tls->context) < 0)
+	if (restrict_protocol(*context) < 0)
 		return error_set(error, -EIO,
 		    "the TLS library lacks something that Netbus needs (TLS 1.3, X25519, Ed25519, "
 		    "AES-GCM): %s",
 		    ERR_reason_error_string(ERR_get_error()));
+	return 0;
+}
+
+static int
+take_context(struct tls *tls, struct error *error)
+{
+	if (prepared.context == NULL)
+		return make_context(&tls->providers, &tls->context, error);
+	tls->providers = prepared.providers;
+	tls->context = TAKE(prepared.context);
+	prepared.providers = (struct provider_context){0};
+	return 0;
+}
+
+int
+tls_set_up(struct tls *tls, const uint8_t *chain, size_t length, struct error *error)
+{
+	int code = take_context(tls, error);
+
+	if (code < 0)
+		return code;
 	if (use_chain(tls, chain, length) < 0)
 		return error_set(error, -EINVAL,
 		    "the TLS library does not take this host's certificate; see `netbus-admin pki "
@@ -165,24 +194,26 @@ tls_set_up(struct tls *tls, const uint8_t *chain, size_t length, struct error *e
 int
 tls_prepare(struct error *error)
 {
-	struct provider_context providers = {0};
-	SSL_CTX *context = NULL;
 	uint8_t random[16];
-	int code = 0;
+	int code;
 
-	if (OPENSSL_init_ssl(
-		OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) !=
-	    1)
+	if (prepared.context != NULL)
+		return 0;
+	/* Nothing of the library's tables for names in old interfaces: TLS asks the providers. */
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+				 OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_SSL_STRINGS |
+				 OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+		NULL) != 1)
 		return error_set(error, -EIO, "cannot start the TLS library");
-	if (provider_open(&providers) == 0)
-		context = SSL_CTX_new_ex(providers.library, "?provider=default", TLS_method());
+	code = make_context(&prepared.providers, &prepared.context, error);
 	/* The first random number decides for good where randomness comes from. */
-	if (context == NULL || restrict_protocol(context) < 0 ||
-	    RAND_bytes_ex(providers.library, random, sizeof random, 0) != 1)
+	if (code == 0 && RAND_bytes_ex(prepared.providers.library, random, sizeof random, 0) != 1)
 		code = error_set(
 		    error, -EIO, "cannot prepare the TLS library: %s", ERR_reason_error_string(ERR_get_error()));
-	SSL_CTX_free(context);
-	provider_close(&providers);
+	if (code < 0) {
+		SSL_CTX_free(TAKE(prepared.context));
+		provider_close(&prepared.providers);
+	}
 	ERR_clear_error();
 	return code;
 }
