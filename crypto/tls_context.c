@@ -8,12 +8,10 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
-#if defined(__aarch64__)
-#include <sys/auxv.h>
-#endif
 
 #include "base/auto.h"
 #include "base/bytes.h"
+#include "base/cpu.h"
 #include "crypto/tls_internal.h"
 
 #define CIPHERS_AES    "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
@@ -37,16 +35,7 @@ free_key(EVP_PKEY **key)
 static const char *
 best_ciphers(void)
 {
-#if defined(__x86_64__)
-	bool has_aes = __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
-#elif defined(__aarch64__)
-	unsigned long needed = HWCAP_AES | HWCAP_PMULL;
-	bool has_aes = (getauxval(AT_HWCAP) & needed) == needed;
-#else
-	bool has_aes = false;
-#endif
-
-	return has_aes ? CIPHERS_AES : CIPHERS_CHACHA;
+	return cpu_has_aes() ? CIPHERS_AES : CIPHERS_CHACHA;
 }
 
 static int
