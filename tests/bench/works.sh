@@ -31,7 +31,8 @@ WORKS='
 servers_of() {
 	case $MODE-$1 in
 	quick-wire) echo netbus limit nbdkit nbd-server ;;
-	*-wire | *-opens | *-idle) echo netbus limit nbdkit nbd-server qemu-nbd ;;
+	*-idle) [ "$(id -u)" -ne 0 ] || echo netbus limit nbdkit nbd-server qemu-nbd ;; # the memory of Netbus' processes is only for root to see
+	*-wire | *-opens) echo netbus limit nbdkit nbd-server qemu-nbd ;;
 	*-many) echo netbus ;;
 	*-house) echo netbus-pair limit-pair stunnel nbdkit-pair qemu-pair ;;
 	*-client) echo netbus-pair nbdkit nbd-server qemu-nbd ;;
@@ -120,11 +121,7 @@ measure_idle() {
 			mapfile -t pids < <(pgrep -P "$root" -x netbus-session)
 			own=$(pss "${pids[@]}")
 		fi
-		if [ "$own" -gt 0 ]; then
-			jq -nc "{kib: (($after - $before) / $lanes), lane_kib: ($own / $lanes)}"
-		else
-			echo "the memory of $server's processes is not for us to see: root is needed" >&2
-		fi
+		jq -nc "{kib: (($after - $before) / $lanes), lane_kib: ($own / $lanes)}"
 	fi
 	drop
 	until [ "$(tree "$root" | wc -l)" -le "$count" ] || [ "$SECONDS" -ge "$until" ]; do :; done

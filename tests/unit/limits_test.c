@@ -216,6 +216,45 @@ a_host_has_so_many_shares(void **state)
 	assert_false(takes_shares(LIMIT_SHARES + 1));
 }
 
+/* Whether the configuration is refused with a fault that says so; NULL: it is taken. */
+static bool
+is_said(const char *text, const char *fault_text)
+{
+	struct faults faults;
+	struct config *config;
+	bool said = fault_text == NULL;
+
+	faults_init(&faults);
+	config = config_parse("f", text, strlen(text), "/", &faults);
+	for (const struct fault *fault = faults.first; fault; fault = fault->next)
+		said |= fault_text != NULL && strstr(fault->text, fault_text) != NULL;
+	said &= (config == NULL) == (fault_text != NULL);
+	config_free(config);
+	faults_clear(&faults);
+	return said;
+}
+
+static void
+a_lane_polls_so_long(void **state)
+{
+	(void)state;
+	assert_true(is_said("version: 1\nhost: m1\npoll_us: 0\n", NULL));
+	assert_true(is_said("version: 1\nhost: m1\npoll_us: 1000\n", NULL));
+	assert_true(is_said("version: 1\nhost: m1\npoll_us: 1001\n", "poll_us: '1001'"));
+	assert_true(is_said("version: 1\nhost: m1\npoll_us: 99999999999999999999\n", "poll_us:"));
+	assert_true(is_said("version: 1\nhost: m1\npoll_us: -1\n", "poll_us: '-1'"));
+	assert_true(is_said("version: 1\nhost: m1\npoll_us: 10us\n", "poll_us: '10us'"));
+}
+
+static void
+direct_is_for_a_path(void **state)
+{
+	(void)state;
+	assert_true(is_said("version: 1\nhost: m1\nshares:\n  acme/d: {path: /d, direct: true}\n", NULL));
+	assert_true(is_said(
+	    "version: 1\nhost: m1\nshares:\n  acme/d: {memory: 1MiB, direct: true}\n", "'direct' is for a 'path'"));
+}
+
 int
 main(void)
 {
@@ -227,6 +266,8 @@ main(void)
 	    cmocka_unit_test(one_source_has_so_many_unproved_sessions),
 	    cmocka_unit_test(all_sources_have_so_many_unproved_sessions),
 	    cmocka_unit_test(a_host_has_so_many_shares),
+	    cmocka_unit_test(a_lane_polls_so_long),
+	    cmocka_unit_test(direct_is_for_a_path),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
