@@ -50,11 +50,12 @@ write_notes() {
 		* Server CPU is that of all processes and threads of the server, between the begin and the end of what is counted.
 		* qemu-nbd leaves Nagle's algorithm on: at QD1, and in each handshake, it waits for delayed acknowledgements. It is measured as shipped.
 		* Attach: Netbus' includes the decision, and a record in the audit trail that is on disk ($(stat -f -c %T "$W")) before the device is opened. A peer's is its handshake.
+		* nbdkit serves its memory plugin, which is quicker here at everything than a file on a tmpfs.
 		* Two daemons between: the stunnel pair has nbdkit behind it; the proxies (nbdkit's nbd plugin, qemu-nbd) speak TLS to nbdkit.
 		* fio straight to a peer goes over TLS with libnbd, which limits it.
 		* File on a disk: the limit is fio with libaio and O_DIRECT on the file itself ($DISK_SYSTEM); qemu-nbd runs with --cache=none --aio=$QEMU_AIO.
 	M
-	jq -r 'if any(.runs[]; .direct == false) then "* Netbus has no O_DIRECT yet: after the first pass, what it reads of a file comes from the page cache, so that row is no comparison." else empty end' "$RESULTS"
+	jq -r 'if any(.runs[]; .direct == false) then "* Netbus had its file open without O_DIRECT: after the first pass, what it read came from the page cache, so that row is no comparison." else empty end' "$RESULTS"
 }
 
 write_markdown() {
