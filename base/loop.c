@@ -20,6 +20,9 @@
 /* Of the running average of gaps: how much the past weighs, and the longest gap in it, as a multiple of the time that may be polled. */
 #define GAP_WEIGHT 7
 #define GAP_MOST   4
+/* A yield that takes longer ran somebody else; then polling waits. */
+#define SLICE_LOST_NS       (50 * NS_PER_US)
+#define SLICE_LOST_PAUSE_NS (100 * NS_PER_MS)
 
 struct loop {
 	int epoll;
@@ -30,8 +33,9 @@ struct loop {
 	struct defer *first_defer, **last_defer;
 	struct epoll_event fetched[EVENTS_PER_TURN];
 	int fetched_count;
-	uint64_t poll_ns;      /* 0: no polling */
-	bool poll_next;        /* the next wait */
+	uint64_t poll_ns;       /* 0: no polling */
+	bool poll_next;         /* the next wait */
+	uint64_t poll_after_ns; /* not before */
 	uint64_t usual_gap_ns; /* from the end of a turn to the next event, a running average while polling is wanted */
 };
 
@@ -253,18 +257,24 @@ loop_poll(struct loop *loop)
 	loop->poll_next = loop->poll_ns > 0;
 }
 
-/* Without sleeping, until there is an event or `until_ns`. */
+/* Without sleeping, until there is an event or `until_ns`. When giving way costs a time slice, the processor is wanted elsewhere: who sleeps and is woken
+ * gets it back sooner than who gives way again and again, so there is no polling for a while. */
 static int
-look_for_events(struct loop *loop, uint64_t until_ns)
+look_for_events(struct loop *loop, uint64_t now_ns, uint64_t until_ns)
 {
-	int count;
+	while (now_ns < until_ns) {
+		int count = epoll_wait(loop->epoll, loop->fetched, EVENTS_PER_TURN, 0);
+		uint64_t before = clock_monotonic_ns();
 
-	do {
-		count = epoll_wait(loop->epoll, loop->fetched, EVENTS_PER_TURN, 0);
 		if (count != 0)
 			return count;
 		sched_yield();
-	} while (clock_monotonic_ns() < until_ns);
+		now_ns = clock_monotonic_ns();
+		if (now_ns - before > SLICE_LOST_NS) {
+			loop->poll_after_ns = now_ns + SLICE_LOST_PAUSE_NS;
+			return 0;
+		}
+	}
 	return 0;
 }
 
@@ -274,8 +284,8 @@ wait_and_learn(struct loop *loop)
 	uint64_t began = clock_monotonic_ns(), poll_ns = loop->poll_ns, gap;
 	int count = 0;
 
-	if (loop->usual_gap_ns <= poll_ns)
-		count = look_for_events(loop, began + poll_ns);
+	if (loop->usual_gap_ns <= poll_ns && began >= loop->poll_after_ns)
+		count = look_for_events(loop, began, began + poll_ns);
 	if (count == 0)
 		count = epoll_wait(loop->epoll, loop->fetched, EVENTS_PER_TURN, sleep_ms(loop));
 	gap = clock_monotonic_ns() - began;

@@ -10,10 +10,11 @@ function text(x, y, class, anchor, string) {
 }
 
 # A bar and its label: behind it, or in it where it would cross the line of the limit.
-function bar(y, fraction, class, label,    end) {
+function bar(y, fraction, class, label,    end, room) {
 	end = left + fraction * scale
 	printf "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\" class=\"%s\"/>\n", left, y, fraction * scale, thick, class
 	label = sprintf("%.0f %%", fraction * 100) " · " label
+	room = 7 * length(label) + 16
 	if (fraction * scale < room || end + room < left + scale || fraction > 1.02)
 		text(end + 8, y + thick - 3, "v", "start", label)
 	else
@@ -23,7 +24,7 @@ function bar(y, fraction, class, label,    end) {
 { n++; title[n] = $1; ours[n] = $2; theirs[n] = $3; peer[n] = $4; value[n] = $5; most = $2 > most ? $2 : most }
 
 END {
-	left = 325; width = 980; thick = 14; row = 44; top = 92; room = 170
+	left = 325; width = 980; thick = 14; row = 44; top = 92
 	most = most > 1 ? most : 1
 	scale = (width - left - (most > 1.02 ? 150 : 40)) / most
 	height = top + n * row + 36

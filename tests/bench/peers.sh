@@ -232,11 +232,15 @@ start_house() {
 
 # ---- a real file ----
 
+file_system() {
+	findmnt -n -o FSTYPE -T "$1"
+}
+
 # Sets DISK, a file with random bytes on a real file system.
 make_disk() {
 	DISK=$(mktemp "${BENCH_DISK:-$NETBUS_BUILD}/bench-disk.XXXXXX")
 	head -c $((256 << 20)) /dev/urandom >"$DISK" && sync "$DISK" || die "no room for 256 MiB in $(dirname "$DISK")"
-	DISK_SYSTEM=$(stat -f -c %T "$DISK")
+	DISK_SYSTEM=$(file_system "$DISK")
 	[ "$DISK_SYSTEM" != tmpfs ] || die "$(dirname "$DISK") is a tmpfs: BENCH_DISK says where a real disk is"
 }
 

@@ -11,7 +11,7 @@ machine() {
 	jq -n --arg date "$(date -u +%Y-%m-%d)" --arg cpu "$(lscpu | sed -n 's/^Model name: *//p')" --arg cores "$(nproc)" \
 		--arg memory "$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" --arg kernel "$(uname -sr)" \
 		--arg system "$(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release)" --arg disk "${DISK_SYSTEM:-}" --arg aio "${QEMU_AIO:-}" \
-		--arg state "$(stat -f -c %T "$W")" --arg cpus "$SERVER_CPU $CLIENT_CPU" --arg openssl "$(openssl version | cut -d' ' -f1,2)" \
+		--arg state "$(file_system "$W")" --arg cpus "$SERVER_CPU $CLIENT_CPU" --arg openssl "$(openssl version | cut -d' ' -f1,2)" \
 		--arg netbus "$("$NETBUS_BIN/netbusd" --version | head -n 1)" --arg nbdkit "$(version_of nbdkit)" --arg nbd "$(version_of nbd-server)" \
 		--arg qemu "$(version_of qemu-utils)" --arg stunnel "$(version_of stunnel4)" --arg fio "$(version_of fio)" --arg libnbd "$(version_of libnbd0)" \
 		--argjson seconds "$RUN_SECONDS" --argjson repetitions "$REPEAT" '$ARGS.named'
@@ -49,7 +49,7 @@ write_notes() {
 		* Servers run on CPU $SERVER_CPU, the client on CPU $CLIENT_CPU. With two daemons between, the attach side shares the client's CPU.
 		* Server CPU is that of all processes and threads of the server, between the begin and the end of what is counted.
 		* qemu-nbd leaves Nagle's algorithm on: at QD1, and in each handshake, it waits for delayed acknowledgements. It is measured as shipped.
-		* Attach: Netbus' includes the decision, and a record in the audit trail that is on disk ($(stat -f -c %T "$W")) before the device is opened. A peer's is its handshake.
+		* Attach: Netbus' includes the decision, and a record in the audit trail that is on disk ($(file_system "$W")) before the device is opened. A peer's is its handshake.
 		* nbdkit serves its memory plugin, which is quicker here at everything than a file on a tmpfs.
 		* Two daemons between: the stunnel pair has nbdkit behind it; the proxies (nbdkit's nbd plugin, qemu-nbd) speak TLS to nbdkit.
 		* fio straight to a peer goes over TLS with libnbd, which limits it.
