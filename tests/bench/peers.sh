@@ -14,7 +14,6 @@
 
 declare -A PID=() AT=()
 DISK_BYTES=$((64 << 20))
-OPEN_BYTES=$((1 << 20))
 
 say() {
 	echo "bench: $*" >&2
