@@ -26,7 +26,7 @@
 #define TLS_RECORD_MOST  16384u
 #define TLS_RECORD_EXTRA 256u         /* header, content type, tag of a record; more than any cipher adds */
 #define TLS_WIRE_MOST    (256u << 10) /* ciphertext that may wait for the socket */
-#define TLS_WIRE_SEND    (64u << 10)  /* of it, so much leaves at once, so that the other end works while we do */
+#define TLS_WIRE_SEND    (80u << 10)  /* of it, so much leaves at once, so that the other end works while we do */
 #define TLS_READ_AHEAD   (256u << 10) /* ciphertext that one system call may bring */
 #define TLS_FIRST_BYTES  8
 #define TLS_CLOSED       1   /* as a failure: the peer said goodbye */

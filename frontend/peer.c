@@ -15,8 +15,9 @@
 
 /* Frames taken in one turn before other descriptors (the monitor's, the device's) are looked at. */
 #define FRAMES_PER_TURN 512
-/* After so many, what they led to goes out, so that the peer and the device work while we do. */
+/* After so many, their answers go out, so that the peer works while we do; unless they are so many bytes that most have gone. */
 #define FRAMES_PER_FLUSH 16
+#define PUSH_MOST        ((size_t)48 << 10)
 /* With so few at a time, each is waited for: then it pays to look for the next one without sleeping. */
 #define POLL_REQUESTS 4
 /* How long the last bytes may take to leave. */
@@ -361,13 +362,13 @@ say_why_reading_ended(struct peer *peer, int got)
 
 static void on_again(struct timer *timer);
 
-/* What breaks here is found once more at the end of the turn, and told there. */
+/* Small answers leave here; large ones have left by themselves, as records filled. What breaks is found once more at the end of the turn, and told there. */
 static void
 push(struct peer *peer)
 {
-	if (peer->backend->class->kick)
-		peer->backend->class->kick(peer->backend);
-	lane_flush(&peer->lane);
+	if (peer->lane.committed < PUSH_MOST)
+		lane_flush(&peer->lane);
+	peer->lane.committed = 0;
 }
 
 static void

@@ -172,6 +172,7 @@ lane_commit(struct lane *lane, const struct frame *frame)
 {
 	frame_encode(frame, lane->reserved);
 	lane->stream->class->commit(lane->stream, FRAME_HEADER_LEN + (size_t)frame->length);
+	lane->committed += FRAME_HEADER_LEN + (size_t)frame->length;
 	lane->spoke = true;
 }
 
@@ -211,6 +212,7 @@ lane_flush(struct lane *lane)
 	size_t before = lane->stream->class->queued(lane->stream);
 	int code = lane->stream->class->flush(lane->stream);
 
+	lane->committed = 0;
 	lane->was_read |= lane->stream->class->queued(lane->stream) < before;
 	return code;
 }

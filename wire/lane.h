@@ -29,6 +29,7 @@ struct lane {
 	uint8_t *target;             /* of the payload under way, NULL: it is skipped */
 	uint32_t missing;            /* bytes of it */
 	bool heard, spoke, was_read; /* since somebody last looked: for silence on the lane */
+	size_t committed;            /* bytes since the last flush */
 	uint8_t *reserved;           /* of the frame that is being written in place */
 	uint8_t control[LIMIT_CONTROL_PAYLOAD];
 };
