@@ -25,7 +25,7 @@ enum { FD_MONITOR = 3 };
 #define RETRY_MS     1000u
 #define STOP_SEAL_MS 2000u
 
-static struct broker broker = {.admin_fd = -1, .keys = {.fd = -1}, .outgoing_end = &broker.outgoing};
+static struct broker broker = {.admin_fd = -1, .keys = {.fd = -1}};
 
 /* ---- for the other files ---- */
 
@@ -40,6 +40,21 @@ broker_fail(struct broker *self, const char *format, ...)
 	va_end(arguments);
 	log_error("%s", text);
 	loop_quit(self->loop, 1);
+}
+
+static void
+told(int code)
+{
+	if (code < 0 && code != -EAGAIN)
+		broker_fail(&broker, "the monitor does not take messages: %s", strerror(-code));
+}
+
+void
+broker_tell_monitor(struct broker *self, uint16_t number, const void *message)
+{
+	int code = outbox_send(&self->outbox, number, message, -1);
+
+	told(code == -EAGAIN ? outbox_keep(&self->outbox, number, message, -1) : code);
 }
 
 int
@@ -243,7 +258,7 @@ on_monitor(struct watch *watch, uint32_t events)
 {
 	(void)watch;
 	if (events & EPOLLOUT)
-		broker_tell_waiting(&broker);
+		told(outbox_flush(&broker.outbox));
 	take_monitor_messages();
 }
 
@@ -316,6 +331,7 @@ start(struct error *error)
 	faults_init(&broker.faults);
 	broker.started_us = clock_wall_us();
 	broker.monitor = (struct channel){.fd = FD_MONITOR, .self = ROLE_BROKER, .peer = ROLE_MONITOR, .state = CH_NEW};
+	outbox_init(&broker.outbox, &broker.monitor, &broker.on_monitor);
 	broker.loop = loop_new(error);
 	if (broker.loop == NULL)
 		return error->code;
@@ -344,7 +360,7 @@ clean_up(void)
 	admin_close(&broker);
 	while (broker.processes)
 		process_gone(&broker, &(struct msg_peer_gone){.id = broker.processes->id});
-	broker_tell_nothing(&broker);
+	outbox_clear(&broker.outbox);
 	watch_stop(&broker.on_monitor);
 	watch_stop(&broker.on_keys);
 	if (broker.keys.fd >= 0)

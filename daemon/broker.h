@@ -16,6 +16,7 @@
 #include "base/buffer.h"
 #include "base/loop.h"
 #include "daemon/channel.h"
+#include "daemon/outbox.h"
 #include "daemon/config.h"
 #include "db/db.h"
 #include "policy/policy.h"
@@ -122,8 +123,8 @@ struct broker {
 	const char *config_path, *root;
 	struct config *config;
 	struct db *db;
-	struct channel monitor, keys;              /* keys.fd -1 until the monitor gave it */
-	struct outgoing *outgoing, **outgoing_end; /* messages that wait until the monitor reads */
+	struct channel monitor, keys; /* keys.fd -1 until the monitor gave it */
+	struct outbox outbox;         /* to the monitor */
 	struct watch on_monitor, on_keys, on_admin;
 	int admin_fd;
 	bool ready, stopping, stop_recorded, stopped;
@@ -151,6 +152,8 @@ struct broker {
 };
 
 /* ---- broker.c ---- */
+/* In order; what the channel has no room for waits. */
+void broker_tell_monitor(struct broker *broker, uint16_t number, const void *message);
 /* What cannot go on: logs, and the process ends, and with it all of netbusd's. */
 void broker_fail(struct broker *broker, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Hears what the monitor and netbus-keys have said so far. */
@@ -189,14 +192,6 @@ void broker_decide(struct broker *broker, const struct question *question, bool 
 void broker_decide_at(struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict,
     int64_t *expires_us);
 void question_to_request(const struct broker *broker, const struct question *question, struct policy_request *request);
-
-/* ---- broker_tell.c ---- */
-/* Never lost and never late for its successors; the broker ends when the monitor is gone. */
-void broker_tell_monitor(struct broker *broker, uint16_t number, const void *message);
-/* The monitor reads again: what waits goes out. */
-void broker_tell_waiting(struct broker *broker);
-/* What waits will never be sent. */
-void broker_tell_nothing(struct broker *broker);
 
 /* ---- broker_process.c ---- */
 void process_new(struct broker *broker, const struct msg_peer_new *new, int fd); /* takes fd */

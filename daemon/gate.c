@@ -27,65 +27,27 @@ static struct gate gate;
 bool
 gate_is_behind(const struct gate *self)
 {
-	return self->outgoing != NULL;
+	return outbox_waits(&self->outbox);
 }
 
 static void
-lost_monitor(void)
+lost_monitor(const char *why)
 {
-	log_error("the channel to the monitor is gone");
+	log_error("the channel to the monitor is gone: %s", why);
 	loop_quit(gate.loop, EXIT_FAILURE);
-}
-
-static void
-queue(uint16_t number, const void *message, int fd)
-{
-	struct outgoing *outgoing = calloc(1, sizeof *outgoing);
-
-	if (outgoing == NULL) {
-		log_error("out of memory");
-		loop_quit(gate.loop, EXIT_FAILURE);
-		return;
-	}
-	outgoing->number = number;
-	outgoing->fd = fd;
-	memcpy(&outgoing->body, message, channel_row(number)->type.size);
-	*gate.outgoing_end = outgoing;
-	gate.outgoing_end = &outgoing->next;
-	watch_change(&gate.on_monitor, EPOLLIN | EPOLLOUT);
 }
 
 void
 gate_tell(struct gate *self, uint16_t number, const void *message, int fd)
 {
-	int code = self->outgoing ? -EAGAIN : channel_send(&self->monitor, number, message, fd);
+	int code = outbox_send(&self->outbox, number, message, fd);
 
-	if (code == -EAGAIN) {
-		queue(number, message, fd);
-		return;
-	}
-	if (fd >= 0)
+	if (code == -EAGAIN)
+		code = outbox_keep(&self->outbox, number, message, fd);
+	else if (fd >= 0)
 		close(fd);
 	if (code < 0)
-		lost_monitor();
-}
-
-static void
-send_queued(void)
-{
-	while (gate.outgoing) {
-		struct outgoing *first = gate.outgoing;
-
-		if (channel_send(&gate.monitor, first->number, &first->body, first->fd) == -EAGAIN)
-			return;
-		gate.outgoing = first->next;
-		if (first->fd >= 0)
-			close(first->fd);
-		free(first);
-	}
-	gate.outgoing_end = &gate.outgoing;
-	watch_change(&gate.on_monitor, EPOLLIN);
-	gate_pass_on(&gate);
+		lost_monitor(strerror(-code));
 }
 
 /* ---- from the monitor ---- */
@@ -125,7 +87,7 @@ take_message(const struct channel_message *message)
 		gate_pass_on(&gate);
 		return;
 	default:
-		lost_monitor();
+		lost_monitor("it sent a message that is not for the gate");
 	}
 }
 
@@ -136,8 +98,8 @@ on_monitor(struct watch *watch, uint32_t events)
 	int got;
 
 	(void)watch;
-	if (events & EPOLLOUT)
-		send_queued();
+	if ((events & EPOLLOUT) && outbox_flush(&gate.outbox) == 0)
+		gate_pass_on(&gate);
 	while ((got = channel_recv(&gate.monitor, &message)) > 0)
 		take_message(&message);
 	if (got != -EAGAIN)
@@ -156,8 +118,8 @@ prepare(struct error *error)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	gate.outgoing_end = &gate.outgoing;
 	gate.monitor = (struct channel){.fd = FD_MONITOR, .self = ROLE_GATE, .peer = ROLE_MONITOR, .state = CH_NEW};
+	outbox_init(&gate.outbox, &gate.monitor, &gate.on_monitor);
 	gate.admit = admit_new();
 	if (gate.admit == NULL)
 		return error_set(error, -ENOMEM, "out of memory");
@@ -176,14 +138,7 @@ clean_up(void)
 	gate_accept_clear(&gate);
 	gate_connect_clear(&gate);
 	watch_stop(&gate.on_monitor);
-	while (gate.outgoing) {
-		struct outgoing *first = gate.outgoing;
-
-		gate.outgoing = first->next;
-		if (first->fd >= 0)
-			close(first->fd);
-		free(first);
-	}
+	outbox_clear(&gate.outbox);
 	admit_free(gate.admit);
 	loop_free(gate.loop);
 }

@@ -10,6 +10,7 @@
 
 #include "base/loop.h"
 #include "daemon/channel.h"
+#include "daemon/outbox.h"
 #include "daemon/gate_admit.h"
 
 #define GATE_LISTENERS_MAX 16
@@ -45,19 +46,11 @@ struct connecting {
 	char address[128];
 };
 
-/* A message that waits for room in the channel. */
-struct outgoing {
-	struct outgoing *next;
-	uint16_t number;
-	int fd;
-	union channel_body body;
-};
-
 struct gate {
 	struct loop *loop;
 	struct channel monitor;
 	struct watch on_monitor;
-	struct outgoing *outgoing, **outgoing_end;
+	struct outbox outbox; /* to the monitor */
 	struct listener listeners[GATE_LISTENERS_MAX];
 	unsigned listener_count;
 	struct timer pause; /* accepting stops while descriptors are short */

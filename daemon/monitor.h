@@ -22,13 +22,11 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "daemon/channel.h"
+#include "daemon/outbox.h"
 #include "daemon/config.h"
 #include "db/db.h"
 
 #define SOCKET_PATH_LEN sizeof(((struct sockaddr_un *)NULL)->sun_path)
-
-/* One message that waits for room in a channel. */
-struct pending;
 
 struct child {
 	struct child *next, *prev; /* of monitor->children */
@@ -39,8 +37,7 @@ struct child {
 	int pidfd;
 	struct watch on_exit, on_message;
 	struct channel channel; /* its descriptor 3 is the other end; fd -1 once that closed */
-	struct pending *pending, **pending_end;
-	size_t pending_count;
+	struct outbox outbox;
 	struct timer deadline; /* killed when it is still there */
 	char cause[256];       /* why we killed it; "" if we did not */
 

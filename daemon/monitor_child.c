@@ -257,7 +257,7 @@ child_new(struct monitor *monitor, enum role role, int channel)
 	child->role = role;
 	child->id = fresh_id(monitor);
 	child->pidfd = -1;
-	child->pending_end = &child->pending;
+	outbox_init(&child->outbox, &child->channel, &child->on_message);
 	child->channel =
 	    (struct channel){.fd = channel, .self = ROLE_MONITOR, .peer = role, .state = CH_NEW, .id = child->id};
 	child->next = monitor->children;

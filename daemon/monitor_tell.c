@@ -15,70 +15,28 @@
 #include "base/log.h"
 #include "daemon/monitor.h"
 
-/* More than all sessions and attachments can cause at once. */
-#define PENDING_MAX 32768
-
-struct pending {
-	struct pending *next;
-	uint16_t number;
-	int fd; /* owned, or -1 */
-	union channel_body body;
-};
-
-static void
-pending_free(struct pending *pending)
-{
-	if (pending->fd >= 0)
-		close(pending->fd);
-	free(pending);
-}
-
 bool
 child_is_behind(const struct child *child)
 {
-	return child == NULL || child->pending != NULL;
+	return child == NULL || outbox_waits(&child->outbox);
 }
 
-static void
-wait_for_room(struct child *child)
-{
-	watch_change(&child->on_message, EPOLLIN | (child->pending ? EPOLLOUT : 0));
-}
-
-/* A message type's size is its struct's, which is at most the union's. */
+/* What is borrowed must outlive the wait. */
 static int
-enqueue(struct child *child, uint16_t number, const void *message, int fd)
+keep(struct child *child, uint16_t number, const void *message, int fd)
 {
-	const struct channel_row *row = channel_row(number);
-	struct pending *pending;
+	int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	if (row == NULL || child->pending_count == PENDING_MAX)
-		return -ENOBUFS;
-	pending = malloc(offsetof(struct pending, body) + row->type.size);
-	if (pending == NULL)
-		return -ENOMEM;
-	pending->next = NULL;
-	pending->number = number;
-	pending->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	memcpy(&pending->body, message, row->type.size);
-	if (fd >= 0 && pending->fd < 0) {
-		free(pending);
-		return -errno;
-	}
-	*child->pending_end = pending;
-	child->pending_end = &pending->next;
-	child->pending_count++;
-	wait_for_room(child);
-	return 0;
+	return fd >= 0 && own < 0 ? -errno : outbox_keep(&child->outbox, number, message, own);
 }
 
 static int
-send_or_queue(struct child *child, uint16_t number, const void *message, int fd)
+send_or_keep(struct child *child, uint16_t number, const void *message, int fd)
 {
 	bool may_wait = child->role & (ROLE_BROKER | ROLE_KEYS | ROLE_GATE);
-	int code = child->pending ? -EAGAIN : channel_send(&child->channel, number, message, fd);
+	int code = outbox_send(&child->outbox, number, message, fd);
 
-	return code == -EAGAIN && may_wait ? enqueue(child, number, message, fd) : code;
+	return code == -EAGAIN && may_wait ? keep(child, number, message, fd) : code;
 }
 
 void
@@ -88,7 +46,7 @@ child_tell(struct child *child, uint16_t number, const void *message, int fd)
 
 	if (child == NULL || child->channel.fd < 0 || child->cause[0])
 		return;
-	code = send_or_queue(child, number, message, fd);
+	code = send_or_keep(child, number, message, fd);
 	if (code == -EAGAIN)
 		child_kill(child, "it does not read its messages");
 	else if (code < 0 && code != -EPIPE && code != -ECONNRESET) /* these: it ended, which its pidfd will say */
@@ -96,25 +54,12 @@ child_tell(struct child *child, uint16_t number, const void *message, int fd)
 }
 
 static void
-send_pending(struct child *child)
+send_waiting(struct child *child)
 {
-	while (child->pending) {
-		struct pending *first = child->pending;
-		int code = channel_send(&child->channel, first->number, &first->body, first->fd);
+	int code = outbox_flush(&child->outbox);
 
-		if (code == -EAGAIN)
-			break;
-		if (code < 0) {
-			child_kill(child, "it cannot be sent a message: %s", strerror(-code));
-			break;
-		}
-		child->pending = first->next;
-		child->pending_count--;
-		pending_free(first);
-	}
-	if (child->pending == NULL)
-		child->pending_end = &child->pending;
-	wait_for_room(child);
+	if (code < 0 && code != -EAGAIN)
+		child_kill(child, "it cannot be sent a message: %s", strerror(-code));
 }
 
 /* A child without its channel has no business here. One that is ending anyway does not notice, and keeps the exit code that it chose. */
@@ -132,7 +77,7 @@ on_message_ready(struct watch *watch, uint32_t events)
 	int got = 0;
 
 	if (events & EPOLLOUT)
-		send_pending(child);
+		send_waiting(child);
 	while (child->channel.fd >= 0 && child->cause[0] == '\0' && (got = channel_recv(&child->channel, &message)) > 0)
 		monitor_take(child, &message);
 	if (got == -EAGAIN || child->channel.fd < 0)
@@ -157,12 +102,5 @@ child_close_channel(struct child *child)
 	if (child->channel.fd >= 0)
 		close(child->channel.fd);
 	child->channel.fd = -1;
-	while (child->pending) {
-		struct pending *first = child->pending;
-
-		child->pending = first->next;
-		pending_free(first);
-	}
-	child->pending_end = &child->pending;
-	child->pending_count = 0;
+	outbox_clear(&child->outbox);
 }
