@@ -57,9 +57,8 @@ struct backend {
 struct backend_class {
 	const char *name; /* "file", "memory", "remote" */
 	void (*submit)(struct backend *backend, struct io *io);
-	/* NULL, or: carries the request out here and now if that takes no waiting, and sets io->status; on_done is not called, and neither io nor buffer is
-	 * needed afterwards. False: it is to be submitted. */
-	bool (*now)(struct backend *backend, struct io *io);
+	/* NULL, or: carries a READ or WRITE out here and now, since that takes no waiting, and sets io->status; on_done is not called. */
+	void (*now)(struct backend *backend, struct io *io);
 	/* Everything submitted so far in this turn may leave now. Called by the loop's owner at the end of a turn, or never. */
 	void (*kick)(struct backend *backend);
 	void (*close)(struct backend *backend);

@@ -23,32 +23,14 @@ file_of(struct backend *backend)
 	return CONTAINER_OF(backend, struct file, backend);
 }
 
-/* ---- the list ---- */
-
 static void
 file_submit(struct backend *backend, struct io *io)
 {
 	struct file *file = file_of(backend);
 
-	io->next = NULL;
-	*file->last = io;
-	file->last = &io->next;
+	io_queue_put(&file->submitted, io);
 	if (!file->closing)
 		file->engine->class->wake(file->engine);
-}
-
-struct io *
-file_take(struct file *file)
-{
-	struct io *io = file->first;
-
-	if (io == NULL)
-		return NULL;
-	file->first = io->next;
-	if (file->first == NULL)
-		file->last = &file->first;
-	io->next = NULL;
-	return io;
 }
 
 static void
@@ -89,7 +71,7 @@ file_close(struct backend *backend)
 		return;
 	file->closing = true;
 	engine->class->drain(engine);
-	while ((io = file_take(file)) != NULL)
+	while ((io = io_queue_take(&file->submitted)) != NULL)
 		file_complete(io, -ESHUTDOWN);
 	engine->class->adopt(engine, -1, NULL);
 	engine->file = NULL;
@@ -133,7 +115,7 @@ file_backend_new(struct file_engine *engine, int fd, const char *name, bool writ
 	file->backend.class = &file_class;
 	file->engine = engine;
 	file->fd = fd;
-	file->last = &file->first;
+	io_queue_init(&file->submitted);
 	if (file_open(file, name, writable, discard, error) < 0) {
 		file_free(file);
 		return NULL;

@@ -15,6 +15,7 @@
 
 #include "backend/backend.h"
 #include "backend/file.h"
+#include "backend/io_queue.h"
 #include "base/loop.h"
 #include "wire/limits.h"
 
@@ -30,8 +31,7 @@ struct file {
 	/* Found out at the first attempt. */
 	bool cannot_punch, cannot_zero_range;
 	bool said_shrunk, said_no_discard;
-	/* Submitted and not begun, in order. */
-	struct io *first, **last;
+	struct io_queue submitted; /* and not begun */
 };
 
 /* ---- file_step.c: which call comes next; makes none itself ---- */
@@ -98,8 +98,6 @@ struct file_engine *file_sync_new(struct loop *loop, struct error *error);
 /* The ring alone, restricted and enabled, with one empty slot for a file. Returns 0 or a negative errno, and at which step it failed. */
 int file_ring_open(struct io_uring *ring, const char **step);
 
-/* The oldest request that has not begun, or NULL. */
-struct io *file_take(struct file *file);
 /* Makes a call here and now. A count or a negative errno. */
 int file_call_now(int fd, const struct file_call *call);
 /* Completes the request with its status; it is the submitter's again. */

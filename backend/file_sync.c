@@ -113,9 +113,9 @@ on_turn_end(struct defer *defer)
 	struct io *io;
 
 	/* on_done may close the file: it is looked up each time. */
-	while (most-- > 0 && sync->engine.file != NULL && (io = file_take(sync->engine.file)) != NULL)
+	while (most-- > 0 && sync->engine.file != NULL && (io = io_queue_take(&sync->engine.file->submitted)) != NULL)
 		carry_out(sync->engine.file, io);
-	if (sync->engine.file != NULL && sync->engine.file->first != NULL)
+	if (sync->engine.file != NULL && sync->engine.file->submitted.first != NULL)
 		defer_start(sync->engine.loop, &sync->turn_end, on_turn_end);
 }
 

@@ -124,7 +124,7 @@ next_op(struct uring_engine *uring)
 
 	if (op != NULL || uring->idle == NULL)
 		return op;
-	io = file_take(uring->engine.file);
+	io = io_queue_take(&uring->engine.file->submitted);
 	if (io == NULL)
 		return NULL;
 	op = uring->idle;
@@ -192,7 +192,7 @@ take_result(struct uring_engine *uring, struct file_op *op, int result)
 		return;
 	}
 	op_idle(uring, op);
-	if (uring->engine.file->first != NULL)
+	if (uring->engine.file->submitted.first != NULL)
 		defer_start(uring->engine.loop, &uring->turn_end, on_turn_end);
 	file_complete(io, io->status);
 }

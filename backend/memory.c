@@ -22,8 +22,8 @@ struct memory {
 	int fd;
 	uint8_t *bytes;
 	bool closing;
-	bool *is_closed;          /* of the turn that is under way, which must know */
-	struct io *first, **last; /* submitted, in order */
+	bool *is_closed;           /* of the turn that is under way, which must know */
+	struct io_queue submitted; /* and not carried out */
 };
 
 static struct memory *
@@ -43,62 +43,38 @@ memory_is_fixed(int fd)
 /* ---- requests ---- */
 
 /* The pages are given back; where that cannot be, zeroes do. */
-static int
+static void
 punch(const struct memory *memory, const struct io *io)
 {
 	struct file_call call = {.kind = CALL_PUNCH, .offset = io->offset, .length = io->length};
 
 	if (file_call_now(memory->fd, &call) < 0)
 		memset(memory->bytes + io->offset, 0, io->length);
-	return 0;
 }
 
-static int
+static void
 carry_out(const struct memory *memory, const struct io *io)
 {
-	switch (io->op) {
-	case IO_READ:
-		memcpy(io->buffer, memory->bytes + io->offset, io->length);
-		return 0;
-	case IO_WRITE:
-		memcpy(memory->bytes + io->offset, io->buffer, io->length);
-		return 0;
-	case IO_DISCARD:
-		return punch(memory, io);
-	case IO_WRITE_ZEROES:
-		if (!(io->flags & IO_NO_HOLE))
-			return punch(memory, io);
-		memset(memory->bytes + io->offset, 0, io->length);
-		return 0;
-	case IO_FLUSH:
-		break;
-	}
-	return 0;
+	uint8_t *bytes = memory->bytes + io->offset;
+
+	if (io->op == IO_READ)
+		memcpy(io->buffer, bytes, io->length);
+	else if (io->op == IO_WRITE)
+		memcpy(bytes, io->buffer, io->length);
+	else if (io->op == IO_WRITE_ZEROES && (io->flags & IO_NO_HOLE))
+		memset(bytes, 0, io->length);
+	else if (io->op != IO_FLUSH)
+		punch(memory, io);
 }
 
-static bool
+static void
 memory_now(struct backend *backend, struct io *io)
 {
 	const struct memory *memory = memory_of(backend);
 
-	if (memory->closing || io->op == IO_DISCARD || io->op == IO_WRITE_ZEROES)
-		return false;
-	io->status = carry_out(memory, io);
-	return true;
-}
-
-static struct io *
-take(struct memory *memory)
-{
-	struct io *io = memory->first;
-
-	if (io == NULL)
-		return NULL;
-	memory->first = io->next;
-	if (memory->first == NULL)
-		memory->last = &memory->first;
-	io->next = NULL;
-	return io;
+	io->status = memory->closing ? -ESHUTDOWN : 0;
+	if (!memory->closing)
+		carry_out(memory, io);
 }
 
 /* Somebody's on_done may close the backend; then nothing of it is there any more. */
@@ -111,14 +87,14 @@ on_turn_end(struct defer *defer)
 	struct io *io;
 
 	memory->is_closed = &is_closed;
-	while (most-- > 0 && (io = take(memory)) != NULL) {
-		io->status = carry_out(memory, io);
-		io->on_done(io);
+	while (most-- > 0 && (io = io_queue_take(&memory->submitted)) != NULL) {
+		carry_out(memory, io);
+		file_complete(io, 0);
 		if (is_closed)
 			return;
 	}
 	memory->is_closed = NULL;
-	if (memory->first != NULL)
+	if (memory->submitted.first != NULL)
 		defer_start(memory->loop, &memory->turn_end, on_turn_end);
 }
 
@@ -127,9 +103,7 @@ memory_submit(struct backend *backend, struct io *io)
 {
 	struct memory *memory = memory_of(backend);
 
-	io->next = NULL;
-	*memory->last = io;
-	memory->last = &io->next;
+	io_queue_put(&memory->submitted, io);
 	if (!memory->closing)
 		defer_start(memory->loop, &memory->turn_end, on_turn_end);
 }
@@ -158,10 +132,8 @@ memory_close(struct backend *backend)
 	if (memory->is_closed != NULL)
 		*memory->is_closed = true;
 	defer_stop(&memory->turn_end);
-	while ((io = take(memory)) != NULL) {
-		io->status = -ESHUTDOWN;
-		io->on_done(io);
-	}
+	while ((io = io_queue_take(&memory->submitted)) != NULL)
+		file_complete(io, -ESHUTDOWN);
 	memory_free(memory);
 }
 
@@ -199,7 +171,7 @@ memory_backend_new(struct loop *loop, int fd, const char *name, bool writable, b
 	memory->backend.class = &memory_class;
 	memory->loop = loop;
 	memory->fd = fd;
-	memory->last = &memory->first;
+	io_queue_init(&memory->submitted);
 	if (map(memory, name, writable, discard, error) < 0) {
 		memory_free(memory);
 		return NULL;

@@ -16,8 +16,6 @@
 
 #define FRAMES_PER_TURN 512
 #define BEATS_MOST      3
-/* With so few in flight, each is waited for: then it pays to look for its reply without sleeping. */
-#define POLL_REQUESTS 4
 
 /* Numbers of authz/reason.def, which this folder does not include; tests/unit/authz_test.c holds them together. */
 enum { REASON_DETACHED = 21, REASON_SESSION_LOST = 22, REASON_PROTOCOL_ERROR = 23, REASON_TIMED_OUT = 35 };
@@ -406,7 +404,7 @@ on_turn_end(struct defer *defer)
 		remote_pump(remote);
 		code = lane_flush(&remote->lane);
 	} while (code == 0 && remote_can_send(remote));
-	if (remote->state == REMOTE_UP && remote->in_flight <= POLL_REQUESTS)
+	if (remote->state == REMOTE_UP && remote->in_flight <= LANE_FEW)
 		loop_poll(remote->loop);
 	if (code < 0 && code != -EAGAIN)
 		remote_over(

@@ -11,33 +11,11 @@
 /* Numbers of authz/reason.def, which this folder does not include; tests/unit/authz_test.c holds them together. */
 enum { REASON_PROTOCOL_ERROR = 23 };
 
-static void
-enqueue(struct io_queue *queue, struct io *io)
-{
-	io->next = NULL;
-	*queue->last = io;
-	queue->last = &io->next;
-}
-
-static struct io *
-dequeue(struct io_queue *queue)
-{
-	struct io *io = queue->first;
-
-	if (io) {
-		queue->first = io->next;
-		if (queue->first == NULL)
-			queue->last = &queue->first;
-		io->next = NULL;
-	}
-	return io;
-}
-
 void
 remote_io_init(struct remote *remote)
 {
-	remote->waiting.last = &remote->waiting.first;
-	remote->failed.last = &remote->failed.first;
+	io_queue_init(&remote->waiting);
+	io_queue_init(&remote->failed);
 	for (uint16_t i = 0; i < LIMIT_CREDITS; i++)
 		remote->slots[i].next_free = i + 1U < LIMIT_CREDITS ? (uint16_t)(i + 1) : NO_SLOT;
 }
@@ -111,7 +89,7 @@ remote_pump(struct remote *remote)
 	while (remote_can_send(remote)) {
 		if (!send_request(remote, remote->waiting.first))
 			return;
-		dequeue(&remote->waiting);
+		io_queue_take(&remote->waiting);
 	}
 }
 
@@ -122,10 +100,10 @@ remote_submit(struct backend *backend, struct io *io)
 
 	if (remote->state == REMOTE_UP) {
 		remote_time_submit(remote, io);
-		enqueue(&remote->waiting, io);
+		io_queue_put(&remote->waiting, io);
 	} else {
 		io->status = -ESHUTDOWN;
-		enqueue(&remote->failed, io);
+		io_queue_put(&remote->failed, io);
 	}
 	remote_at_turn_end(remote);
 }
@@ -135,7 +113,7 @@ remote_complete_failed(struct remote *remote)
 {
 	struct io *io;
 
-	while ((io = dequeue(&remote->failed)) != NULL)
+	while ((io = io_queue_take(&remote->failed)) != NULL)
 		io->on_done(io);
 }
 
@@ -151,11 +129,11 @@ remote_fail_all(struct remote *remote, int status)
 		remote->slots[i].io = NULL;
 		remote->in_flight--;
 		io->status = status;
-		enqueue(&remote->failed, io);
+		io_queue_put(&remote->failed, io);
 	}
-	while ((io = dequeue(&remote->waiting)) != NULL) {
+	while ((io = io_queue_take(&remote->waiting)) != NULL) {
 		io->status = status;
-		enqueue(&remote->failed, io);
+		io_queue_put(&remote->failed, io);
 	}
 	remote->reading = NULL;
 	remote->timed.io = NULL;

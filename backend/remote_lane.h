@@ -5,6 +5,7 @@
 #ifndef NETBUS_BACKEND_REMOTE_LANE_H
 #define NETBUS_BACKEND_REMOTE_LANE_H
 
+#include "backend/io_queue.h"
 #include "backend/remote.h"
 #include "base/loop.h"
 #include "wire/lane.h"
@@ -26,10 +27,6 @@ struct timed {
 	uint64_t since_ns, ring_ns, queue_ns;
 	bool is_sent;
 	struct msg_times sums, told;
-};
-
-struct io_queue {
-	struct io *first, **last;
 };
 
 struct remote {

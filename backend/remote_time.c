@@ -10,10 +10,11 @@ void
 remote_time_submit(struct remote *remote, struct io *io)
 {
 	struct timed *timed = &remote->timed;
-	uint64_t woke = loop_now(remote->loop);
+	uint64_t woke;
 
 	if (timed->io != NULL)
 		return;
+	woke = loop_now(remote->loop);
 	timed->io = io;
 	timed->is_sent = false;
 	timed->since_ns = clock_monotonic_ns();

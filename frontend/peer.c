@@ -18,8 +18,6 @@
 /* After so many, their answers go out, so that the peer works while we do; unless they are so many bytes that most have gone. */
 #define FRAMES_PER_FLUSH 16
 #define PUSH_MOST        ((size_t)48 << 10)
-/* With so few at a time, each is waited for: then it pays to look for the next one without sleeping. */
-#define POLL_REQUESTS 4
 /* How long the last bytes may take to leave. */
 #define FAREWELL_MS 2000u
 /* A lane that is silent for this many thirds of its silence is lost. */
@@ -431,7 +429,7 @@ on_turn_end(struct defer *defer)
 	}
 	if (peer->has_more && is_reading(peer)) /* what is decrypted already makes no descriptor ready */
 		timer_start(peer->loop, &peer->again, 0, on_again);
-	if (peer->state == PEER_SERVING && peer->taken <= POLL_REQUESTS)
+	if (peer->state == PEER_SERVING && peer->taken <= LANE_FEW)
 		loop_poll(peer->loop);
 	wanted = peer->lane.stream->class->wants(peer->lane.stream);
 	watch_change(&peer->on_stream, is_reading(peer) ? wanted : wanted & ~(uint32_t)EPOLLIN);

@@ -12,11 +12,7 @@
 /* Buffers beyond this are given back when a request ends. */
 #define ROOM_KEPT (2 * (uint64_t)LIMIT_CREDIT_BYTES)
 
-/* Nobody else writes them: no need for a locked addition. */
-#define COUNT(peer, counter, amount)                                                                \
-	atomic_store_explicit(&(peer)->page->counters.counter,                                      \
-	    atomic_load_explicit(&(peer)->page->counters.counter, memory_order_relaxed) + (amount), \
-	    memory_order_relaxed)
+#define COUNT(peer, counter, amount) lane_page_add(&(peer)->page->counters.counter, (amount))
 
 void
 peer_io_init(struct peer *peer)

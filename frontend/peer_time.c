@@ -6,10 +6,6 @@
 #include "base/clock.h"
 #include "frontend/peer_lane.h"
 
-#define ADD(peer, field, amount)                          \
-	atomic_store_explicit(&(peer)->page->times.field, \
-	    atomic_load_explicit(&(peer)->page->times.field, memory_order_relaxed) + (amount), memory_order_relaxed)
-
 /* Since the last stage ended; a new one begins. */
 static uint64_t
 lap(struct timed *timed)
@@ -54,12 +50,13 @@ void
 peer_time_sent(struct peer *peer)
 {
 	struct timed *timed = &peer->timed;
+	struct lane_times *times = &peer->page->times;
 
 	if (timed->stage != TIMED_SENDING)
 		return;
-	ADD(peer, receive_ns, timed->receive_ns);
-	ADD(peer, device_ns, timed->device_ns);
-	ADD(peer, send_ns, lap(timed));
-	ADD(peer, timed, 1);
+	lane_page_add(&times->receive_ns, timed->receive_ns);
+	lane_page_add(&times->device_ns, timed->device_ns);
+	lane_page_add(&times->send_ns, lap(timed));
+	lane_page_add(&times->timed, 1);
 	timed->stage = TIMED_NONE;
 }

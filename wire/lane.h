@@ -19,6 +19,8 @@
 #define LANE_IN 65536
 /* Bytes to be sent that a lane's owner lets wait before it makes no more: what the other end does not read shall not pile up here. */
 #define LANE_OUT ((size_t)1 << 20)
+/* So few requests at a time are each waited for: then it pays to look for what comes next without sleeping (loop_poll). */
+#define LANE_FEW 4
 /* The longest payload that lane_borrow() waits for. */
 #define LANE_BORROW 16384
 

@@ -41,6 +41,14 @@ struct lane_page {
 	struct lane_times times;
 };
 
+/* For the session, the only one that writes them: no need for a locked addition. */
+static inline void
+lane_page_add(_Atomic uint64_t *counter, uint64_t amount)
+{
+	atomic_store_explicit(
+	    counter, atomic_load_explicit(counter, memory_order_relaxed) + amount, memory_order_relaxed);
+}
+
 _Static_assert(sizeof(struct lane_page) <= LANE_PAGE_LEN, "a lane page is one page");
 
 #endif

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,11 +150,11 @@ wire_bio(struct bulk *bulk)
 
 /* ---- a connection ---- */
 
-static void
-send_all(struct bulk *bulk)
+/* What the socket takes of the ciphertext. */
+static int
+push(struct bulk *bulk)
 {
 	while (bulk->wire_start < bulk->wire_end) {
-		struct pollfd writable = {.fd = bulk->fd, .events = POLLOUT};
 		ssize_t sent = send(bulk->fd, bulk->wire + bulk->wire_start, bulk->wire_end - bulk->wire_start,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -161,11 +162,21 @@ send_all(struct bulk *bulk)
 		if (sent > 0)
 			bulk->wire_start += (size_t)sent;
 		else if (sent < 0 && errno == EAGAIN)
-			poll(&writable, 1, -1);
+			return -EAGAIN;
 		else if (sent < 0 && errno != EINTR)
-			bulk_die("the connection broke: %s", strerror(errno));
+			break; /* whoever reads finds the end of it */
 	}
 	bulk->wire_start = bulk->wire_end = 0;
+	return 0;
+}
+
+static void
+send_all(struct bulk *bulk)
+{
+	struct pollfd writable = {.fd = bulk->fd, .events = POLLOUT};
+
+	while (push(bulk) == -EAGAIN)
+		poll(&writable, 1, -1);
 }
 
 static void
@@ -271,26 +282,6 @@ bulk_read(struct bulk *bulk, void *bytes, size_t room)
 	return bulk->ended || SSL_get_error(bulk->ssl, 0) != SSL_ERROR_WANT_READ ? 0 : -EAGAIN;
 }
 
-/* What the socket takes of the ciphertext. */
-static int
-push(struct bulk *bulk)
-{
-	while (bulk->wire_start < bulk->wire_end) {
-		ssize_t sent = send(bulk->fd, bulk->wire + bulk->wire_start, bulk->wire_end - bulk->wire_start,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		bulk->calls++;
-		if (sent > 0)
-			bulk->wire_start += (size_t)sent;
-		else if (sent < 0 && errno == EAGAIN)
-			return -EAGAIN;
-		else if (sent < 0 && errno != EINTR)
-			break; /* whoever reads finds the end of it */
-	}
-	bulk->wire_start = bulk->wire_end = 0;
-	return 0;
-}
-
 /* The message leaves with the next record, so that there are never many in a row. */
 static void
 renew_keys(struct bulk *bulk)
@@ -351,4 +342,18 @@ bulk_flush(struct bulk *bulk)
 	seal(bulk, bulk->plain, bulk->plain_length);
 	bulk->plain_length = 0;
 	return push(bulk);
+}
+
+void
+bulk_serve(int listener, void *(*serve)(void *fd))
+{
+	int fd;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		pthread_t thread;
+
+		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) != 0)
+			bulk_die("no thread");
+		pthread_detach(thread);
+	}
 }

@@ -44,6 +44,9 @@ void bulk_put(struct bulk *bulk, const void *bytes, size_t length);
 /* 0 all is sent, -EAGAIN some waits (never when blocking). */
 int bulk_flush(struct bulk *bulk);
 
+/* A thread for each connection that comes in, which gets its descriptor. */
+void bulk_serve(int listener, void *(*serve)(void *fd));
+
 /* The end of the process, with a reason. */
 void bulk_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +84,7 @@ int
 main(int argc, char **argv)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd;
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	if (argc != 6)
 		bulk_die("limit_proxy CERTIFICATE KEY CA PORT PATH");
@@ -98,12 +97,6 @@ main(int argc, char **argv)
 		bulk_die("%s: %s", argv[5], strerror(errno));
 	printf("listening %s\n", argv[5]);
 	fflush(stdout);
-	while ((fd = accept(listener, NULL, NULL)) >= 0) {
-		pthread_t thread;
-
-		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) != 0)
-			bulk_die("no thread");
-		pthread_detach(thread);
-	}
+	bulk_serve(listener, serve);
 	return 0;
 }

@@ -7,7 +7,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +170,7 @@ main(int argc, char **argv)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t length = sizeof address;
-	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (argc != 5)
 		bulk_die("limit_server CERTIFICATE KEY CA BYTES");
@@ -184,12 +183,6 @@ main(int argc, char **argv)
 		bulk_die("cannot listen: %s", strerror(errno));
 	printf("listening %u\n", ntohs(address.sin_port));
 	fflush(stdout);
-	while ((fd = accept(listener, NULL, NULL)) >= 0) {
-		pthread_t thread;
-
-		if (pthread_create(&thread, NULL, serve, (void *)(intptr_t)fd) != 0)
-			bulk_die("no thread");
-		pthread_detach(thread);
-	}
+	bulk_serve(listener, serve);
 	return 0;
 }

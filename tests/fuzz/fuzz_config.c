@@ -53,13 +53,6 @@ check_config(const struct config *config)
 }
 
 int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc, (void)argv;
-	return 0;
-}
-
-int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	struct faults faults, again;

@@ -77,13 +77,6 @@ check_node(const struct yaml *node, unsigned depth)
 }
 
 int
-LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-	(void)argc, (void)argv;
-	return 0;
-}
-
-int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	const uint8_t *cut = length ? memchr(bytes, '\0', length) : NULL;
