@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A file backend when things end or go wrong: closed with requests in flight, a file that shrinks, descriptors that are no device.
- * Each by both engines.
+ * Each by both engines, and by a mapping where it can happen to one.
  */
 #include <errno.h>
 #include <sys/file.h>
@@ -14,6 +14,17 @@
 #define MANY 700 /* more than fit into the ring, by far */
 
 static const bool engines[] = {true, false};
+
+/* The engines, and a mapping. */
+static const struct {
+	bool uring, mapped;
+} servers[] = {{.uring = true}, {.uring = false}, {.mapped = true}};
+
+static int
+device_of(size_t server, const char *directory)
+{
+	return servers[server].mapped ? memory_make(SIZE) : file_make(directory, SIZE);
+}
 
 /* ---- the end ---- */
 
@@ -51,9 +62,9 @@ completes_each_request_once_when_closed_before_the_first_turn(void **state)
 	struct bench bench;
 
 	(void)state;
-	for (size_t e = 0; e < ARRAY_LENGTH(engines); e++) {
-		bench_open(&bench, engines[e]);
-		bench_serve(&bench, file_make("/tmp", SIZE), true, true);
+	for (size_t s = 0; s < ARRAY_LENGTH(servers); s++) {
+		bench_open(&bench, servers[s].uring);
+		bench_serve(&bench, device_of(s, "/tmp"), true, true);
 		submit_many(&bench, requests);
 		backend_close(TAKE(bench.backend));
 		for (unsigned i = 0; i < MANY; i++)
@@ -103,9 +114,9 @@ may_be_closed_from_a_completion(void **state)
 	struct bench bench;
 
 	(void)state;
-	for (size_t e = 0; e < ARRAY_LENGTH(engines); e++) {
-		bench_open(&bench, engines[e]);
-		bench_serve(&bench, file_make(NULL, SIZE), true, true);
+	for (size_t s = 0; s < ARRAY_LENGTH(servers); s++) {
+		bench_open(&bench, servers[s].uring);
+		bench_serve(&bench, device_of(s, NULL), true, true);
 		submit_many(&bench, requests);
 		for (unsigned i = 0; i < MANY; i++)
 			requests[i].io.on_done = close_and_submit;
@@ -136,9 +147,9 @@ completes_what_is_submitted_while_it_closes(void **state)
 	struct bench bench;
 
 	(void)state;
-	for (size_t e = 0; e < ARRAY_LENGTH(engines); e++) {
-		bench_open(&bench, engines[e]);
-		bench_serve(&bench, file_make(NULL, SIZE), true, true);
+	for (size_t s = 0; s < ARRAY_LENGTH(servers); s++) {
+		bench_open(&bench, servers[s].uring);
+		bench_serve(&bench, device_of(s, NULL), true, true);
 		request_init(&bench, &request, IO_READ, 0, 0, 4096);
 		request.io.on_done = resubmit_once;
 		request_submit(&request);
@@ -160,10 +171,10 @@ lets_go_of_the_device_when_closed(void **state)
 	int fd, second;
 
 	(void)state;
-	for (size_t e = 0; e < ARRAY_LENGTH(engines); e++) {
-		bench_open(&bench, engines[e]);
+	for (size_t s = 0; s < ARRAY_LENGTH(servers); s++) {
+		bench_open(&bench, servers[s].uring);
 		for (unsigned i = 0; i < 3; i++) {
-			fd = file_make(NULL, SIZE);
+			fd = device_of(s, NULL);
 			snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 			second = open(path, O_RDWR | O_CLOEXEC);
 			assert_true(second >= 0);

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "backend/file.h"
+#include "backend/memory.h"
 #include "base/auto.h"
 #include "wire/limits.h"
 
@@ -56,7 +57,10 @@ bench_serve(struct bench *bench, int fd, bool writable, bool discard)
 {
 	struct error error = {0};
 
-	bench->backend = file_backend_new(bench->engine, fd, "acme/disk-1", writable, discard, &error);
+	if (memory_is_fixed(fd)) /* as netbus-session does */
+		bench->backend = memory_backend_new(bench->loop, fd, "acme/disk-1", writable, discard, &error);
+	else
+		bench->backend = file_backend_new(bench->engine, fd, "acme/disk-1", writable, discard, &error);
 	if (bench->backend == NULL)
 		fail_msg("%s", error.text);
 }
@@ -156,6 +160,16 @@ file_make(const char *directory, off_t size)
 	}
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, size), 0);
+	return fd;
+}
+
+/* Memory that will be mapped. */
+static inline int
+memory_make(off_t size)
+{
+	int fd = file_make(NULL, size);
+
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
 	return fd;
 }
 

@@ -115,7 +115,7 @@ run_round(struct bench *bench, struct model *model, unsigned round)
 		if (!make_request(bench, model, &requests[count]))
 			continue;
 		request_submit(&requests[count++]);
-		if (next_random(model) % 64 == 0)
+		if (next_random(model) % 64 == 0 && bench->backend->class->kick)
 			bench->backend->class->kick(bench->backend);
 	}
 	bench_run(bench);
@@ -137,10 +137,10 @@ check_whole_file(const struct model *model, int fd)
 }
 
 static void
-compare_with_model(bool uring, const char *directory)
+compare_with_model(bool uring, int fd)
 {
 	AUTO_FREE struct model *model = calloc(1, sizeof *model);
-	int fd = file_make(directory, SIZE), second = dup(fd);
+	int second = dup(fd);
 	struct bench bench;
 
 	assert_non_null(model);
@@ -160,28 +160,35 @@ static void
 io_uring_agrees_with_the_model_on_a_file(void **state)
 {
 	(void)state;
-	compare_with_model(true, "/tmp");
+	compare_with_model(true, file_make("/tmp", SIZE));
 }
 
 static void
 io_uring_agrees_with_the_model_in_memory(void **state)
 {
 	(void)state;
-	compare_with_model(true, NULL);
+	compare_with_model(true, file_make(NULL, SIZE));
 }
 
 static void
 preadv2_agrees_with_the_model_on_a_file(void **state)
 {
 	(void)state;
-	compare_with_model(false, "/tmp");
+	compare_with_model(false, file_make("/tmp", SIZE));
 }
 
 static void
 preadv2_agrees_with_the_model_in_memory(void **state)
 {
 	(void)state;
-	compare_with_model(false, NULL);
+	compare_with_model(false, file_make(NULL, SIZE));
+}
+
+static void
+a_mapping_agrees_with_the_model(void **state)
+{
+	(void)state;
+	compare_with_model(false, memory_make(SIZE));
 }
 
 int
@@ -192,6 +199,7 @@ main(void)
 	    cmocka_unit_test(io_uring_agrees_with_the_model_in_memory),
 	    cmocka_unit_test(preadv2_agrees_with_the_model_on_a_file),
 	    cmocka_unit_test(preadv2_agrees_with_the_model_in_memory),
+	    cmocka_unit_test(a_mapping_agrees_with_the_model),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
