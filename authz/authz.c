@@ -43,19 +43,10 @@ ask_policy(const struct policy_verdict *policy)
 static enum reason
 ask_holders(const struct authz_facts *facts)
 {
-	bool write = facts->mode == MODE_RW;
+	const struct share_core share = {
+	    .mode = facts->share_mode, .readers = facts->live_readers, .writers = facts->live_writers};
 
-	switch (facts->share_mode) {
-	case SHARE_SHARED_WRITE:
-		return REASON_ALLOWED;
-	case SHARE_SHARED_READ:
-		if (facts->live_writers > 0)
-			return REASON_SHARE_BUSY;
-		return write && facts->live_readers > 0 ? REASON_BUSY_BY_RO : REASON_ALLOWED;
-	case SHARE_EXCLUSIVE:
-		break;
-	}
-	return facts->live_writers + facts->live_readers > 0 ? REASON_SHARE_BUSY : REASON_ALLOWED;
+	return share_ask(&share, facts->mode == MODE_RW);
 }
 
 static enum reason

@@ -11,10 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "authz/lease.h"
 #include "authz/reason.h"
 #include "policy/policy.h"
-
-enum share_mode { SHARE_EXCLUSIVE = 0, SHARE_SHARED_READ = 1, SHARE_SHARED_WRITE = 2 };
 
 struct authz_facts {
 	bool proved; /* the host's identity was proved to the broker */
