@@ -80,6 +80,8 @@ int operand_mode(struct admin *admin, const char *text, uint8_t *mode); /* "ro" 
 int operand_number(
     struct admin *admin, const char *what, const char *text, uint64_t least, uint64_t most, uint64_t *number);
 int operand_duration(struct admin *admin, const char *what, const char *text, uint64_t most_us, uint64_t *us);
+/* --reason, where there has to be one; it was checked already. */
+int operand_reason(struct admin *admin, char *reason, size_t room);
 
 /* ---- output.c ---- */
 
@@ -140,6 +142,9 @@ struct listing {
 };
 int client_list(struct admin *admin, uint16_t number, const void *request, const struct listing *listing);
 
+/* The fields of an object below each other. */
+void output_fields(struct admin *admin, const json_t *object);
+
 /* A request that changes something. With --json one object is printed, whatever the broker answered: `exit_code`, `record` and `text` of
  * DONE, and an array of rows under each key of `kinds` ([] when there were none; the last kind has key NULL; NULL: no kinds). Otherwise
  * receipts and faults are said as they come, and DONE's text after them. */
@@ -148,6 +153,18 @@ struct row_kind {
 	const char *key;
 };
 int client_change(struct admin *admin, uint16_t number, const void *request, const struct row_kind *kinds);
+
+/* ---- ending.c: requests that end leases ---- */
+
+/* Shows a receipt for each lease, or with --json an array of them. Without --yes a person first sees what would end, and is asked. */
+struct ending {
+	uint16_t number;
+	const void *request;
+	uint8_t *dry_run;            /* of that request */
+	bool in_time;                /* what was forced was not to be: ADMIN_INCOMPLETE */
+	const char *question, *done; /* "End this now?", "revoked" */
+};
+int ending_ask(struct admin *admin, const struct ending *ending);
 
 /* ---- verbs ---- */
 
@@ -166,6 +183,9 @@ int cmd_grant_list(struct admin *admin, int argc, char **argv);
 int cmd_revoke(struct admin *admin, int argc, char **argv);
 int cmd_lease_list(struct admin *admin, int argc, char **argv);
 int cmd_lease_show(struct admin *admin, int argc, char **argv);
+int cmd_lease_steal(struct admin *admin, int argc, char **argv);
+int cmd_bar_list(struct admin *admin, int argc, char **argv);
+int cmd_bar_lift(struct admin *admin, int argc, char **argv);
 int cmd_session_list(struct admin *admin, int argc, char **argv);
 int cmd_attach(struct admin *admin, int argc, char **argv);
 int cmd_detach(struct admin *admin, int argc, char **argv);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/auto.h"
 #include "base/text.h"
 
 #define LEASE_LEN    16
@@ -55,19 +56,106 @@ cmd_lease_list(struct admin *admin, int argc, char **argv)
 	return code != 0 ? code : client_list(admin, ADMIN_GET_LEASES, &request, &listing);
 }
 
+/* ---- show ---- */
+
+struct showing {
+	struct asking asking;
+	json_t *lease, *timers; /* lease NULL: none came */
+	struct table *table;    /* of the timers */
+};
+
+static void
+take_shown(struct asking *asking, uint16_t number, const union admin_body *body)
+{
+	struct showing *showing = asking->context;
+	const struct msg_row_timer *timer = &body->row_timer;
+	char value[DURATION_TEXT_LEN];
+	const char *cells[] = {timer->name, value, timer->formula};
+
+	if (number == ADMIN_ROW_LEASE && showing->lease == NULL)
+		showing->lease = output_object(&admin_row(number)->type, body);
+	if (number != ADMIN_ROW_TIMER)
+		return;
+	output_append(showing->timers, output_object(&admin_row(number)->type, body));
+	print_duration(timer->value_ms < INT64_MAX / 1000 ? (int64_t)timer->value_ms * 1000 : INT64_MAX, value);
+	table_row(showing->table, cells);
+}
+
+static int
+print_shown(struct admin *admin, struct showing *showing, int code)
+{
+	if (code == ADMIN_OK && showing->lease == NULL)
+		code = verb_fail(
+		    admin, ADMIN_NOT_FOUND, "there is no such lease; netbus-admin lease list --ended shows them");
+	if (code != ADMIN_OK)
+		return code;
+	if (admin->json) {
+		output_put(showing->lease, "timers", json_incref(showing->timers));
+		output_json(json_incref(showing->lease));
+		return code;
+	}
+	output_fields(admin, showing->lease);
+	puts("");
+	table_print(admin, TAKE(showing->table), "It has no timers: it is over.");
+	return code;
+}
+
+/* The lease and, after it, what ends or delays what, and how that time comes about. */
+static int
+show_with_timers(struct admin *admin, struct msg_get_leases *request)
+{
+	static const char *const titles[] = {"TIMER", "VALUE", "FORMULA", NULL};
+	struct showing showing = {.asking = {.take = take_shown, .context = &showing}};
+	int code;
+
+	request->timers = 1;
+	showing.timers = verb_memory(json_array());
+	showing.table = table_new(titles);
+	code = client_ask(admin, ADMIN_GET_LEASES, request, &showing.asking);
+	code = print_shown(admin, &showing, code);
+	json_decref(showing.lease);
+	json_decref(showing.timers);
+	table_free(showing.table);
+	return code;
+}
+
 int
 cmd_lease_show(struct admin *admin, int argc, char **argv)
 {
 	static const struct listing listing = {.row = ADMIN_ROW_LEASE,
 	    .single = true,
 	    .empty = "there is no such lease; netbus-admin lease list --ended shows them"};
-	const struct verb_option options[] = {{NULL}};
+	bool timers = false;
+	const struct verb_option options[] = {{"timers", .flag = &timers}, {NULL}};
 	struct msg_get_leases request = {.ended = 1};
 	int code = verb_options(admin, &argc, argv, options, 1, 1);
 
 	if (code == 0)
 		code = lease_operand(admin, argv[0], true, request.lease);
-	return code != 0 ? code : client_list(admin, ADMIN_GET_LEASES, &request, &listing);
+	if (code != 0)
+		return code;
+	return timers ? show_with_timers(admin, &request) : client_list(admin, ADMIN_GET_LEASES, &request, &listing);
+}
+
+/* ---- steal ---- */
+
+int
+cmd_lease_steal(struct admin *admin, int argc, char **argv)
+{
+	const struct verb_option options[] = {{NULL}};
+	struct msg_steal request = {0};
+	struct ending ending = {.number = ADMIN_STEAL,
+	    .request = &request,
+	    .dry_run = &request.dry_run,
+	    .question = "Take the share from it now?",
+	    .done = "taken"};
+	int code = verb_options(admin, &argc, argv, options, 1, 1);
+
+	if (code == 0)
+		code = operand_reason(admin, request.reason, sizeof request.reason);
+	if (code == 0)
+		code = lease_operand(admin, argv[0], false, request.lease);
+	return code != 0 ? code : ending_ask(admin, &ending);
 }
 
 /* ---- a lease by its first digits ---- */

@@ -49,9 +49,8 @@ gather(struct asking *asking, uint16_t number, const union admin_body *body)
 		add_cells(gathering, body);
 }
 
-/* "name  value" lines of one row. */
-static void
-print_fields(struct admin *admin, const json_t *object)
+void
+output_fields(struct admin *admin, const json_t *object)
 {
 	static const char *const titles[] = {"FIELD", "VALUE", NULL};
 	struct table *table = table_new(titles);
@@ -92,7 +91,7 @@ show_gathered(struct admin *admin, struct gathering *gathering, int code)
 	else if (admin->json)
 		output_json(json_incref(json_array_get(gathering->rows, 0)));
 	else
-		print_fields(admin, json_array_get(gathering->rows, 0));
+		output_fields(admin, json_array_get(gathering->rows, 0));
 	json_decref(gathering->rows);
 	return code;
 }

@@ -25,10 +25,13 @@ static const struct verb verbs[] = {
 
 	{"grant", NULL, cmd_grant, "VM SHARE [--mode ro|rw] [--host HOST] [--ttl 8h] [--reason TEXT]", "permit a VM to attach a share, under the policy"},
 	{"grant", "list", cmd_grant_list, "[--vm VM] [--share SHARE] [--host HOST]", "standing permissions"},
-	{"revoke", NULL, cmd_revoke, "[GRANT] [--vm VM] [--share SHARE] [--host HOST] [--tenant TENANT] [--lease LEASE] [--mode hard] [--deadline 5s] [--keep-grants]", "end grants and leases, now; all that is given must match"},
+	{"revoke", NULL, cmd_revoke, "[GRANT] [--vm VM] [--share SHARE] [--host HOST] [--tenant TENANT] [--lease LEASE] [--mode hide|soft|drain|hard] [--deadline 30s] [--keep-grants]", "end grants and leases, now or by a deadline; all that is given must match"},
 
 	{"lease", "list", cmd_lease_list, "[--vm VM] [--share SHARE] [--host HOST] [--tenant TENANT] [--ended]", "who has which share"},
-	{"lease", "show", cmd_lease_show, "LEASE", "all about one lease, also an ended one"},
+	{"lease", "show", cmd_lease_show, "LEASE [--timers]", "all about one lease, also an ended one"},
+	{"lease", "steal", cmd_lease_steal, "LEASE --reason TEXT", "end a lease whose holder does not give it back"},
+	{"bar", "list", cmd_bar_list, "[--vm VM] [--share SHARE] [--host HOST]", "what may not attach again after a revoke"},
+	{"bar", "lift", cmd_bar_lift, "ID --reason TEXT", "let it attach again"},
 	{"session", "list", cmd_session_list, "", "connections, each a process"},
 
 	{"attach", NULL, cmd_attach, "VM SHARE@HOST [--as nbd:NAME] [--mode ro|rw] [--lanes N] [--vm-uuid UUID]", "give a VM of this host a share of another"},

@@ -5,6 +5,7 @@
  */
 #include "admin/admin.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -79,5 +80,14 @@ operand_duration(struct admin *admin, const char *what, const char *text, uint64
 		return verb_usage(
 		    admin, "%s: %s is out of range; more than nothing and at most %s is allowed", what, text, most);
 	*us = (uint64_t)parsed;
+	return 0;
+}
+
+int
+operand_reason(struct admin *admin, char *reason, size_t room)
+{
+	if (admin->reason[0] == '\0')
+		return verb_usage(admin, "--reason is missing: the audit trail shall say why");
+	snprintf(reason, room, "%s", admin->reason);
 	return 0;
 }

@@ -16,7 +16,10 @@ declare -gA _netbus_admin_verbs=(
 	['grant list']='--vm --share --host'
 	[revoke]='--vm --share --host --tenant --lease --mode --deadline --keep-grants'
 	['lease list']='--vm --share --host --tenant --ended'
-	['lease show']=''
+	['lease show']='--timers'
+	['lease steal']=''
+	['bar list']='--vm --share --host'
+	['bar lift']=''
 	['session list']=''
 	[attach]='--as --mode --lanes --vm-uuid'
 	[detach]=''
@@ -48,7 +51,7 @@ _netbus_admin_ask() {
 # What may stand behind an option.
 _netbus_admin_value() {
 	case $1 in
-	--mode) [ "$verb" = revoke ] && echo hard || echo 'ro rw' ;;
+	--mode) [ "$verb" = revoke ] && echo 'hide soft drain hard' || echo 'ro rw' ;;
 	--verb) echo 'list attach discard resize-see handover steal usb-control' ;;
 	--key-type) echo 'ed25519 p256' ;;
 	--vm) _netbus_admin_ask 'grant list' vm ;;
@@ -67,6 +70,8 @@ _netbus_admin_operand() {
 	'grant/0' | 'policy explain/0') _netbus_admin_ask 'grant list' vm ;;
 	'revoke/0') _netbus_admin_ask 'grant list' id ;;
 	'lease show/0') _netbus_admin_ask 'lease list --ended' lease ;;
+	'lease steal/0') _netbus_admin_ask 'lease list' lease ;;
+	'bar lift/0') _netbus_admin_ask 'bar list' id ;;
 	'detach/0') _netbus_admin_ask 'attachment list' vm ;;
 	'detach/1') _netbus_admin_ask 'attachment list' share ;;
 	'host deny/0' | 'host allow/0') _netbus_admin_ask 'host list' host ;;
@@ -81,7 +86,7 @@ _netbus_admin() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		--root | --socket) _netbus_admin_where+=("$word" "${COMP_WORDS[++i]}") ;;
-		--json | --quiet | --no-color | --dry-run | --yes | --help | --version | --keep-grants | --ended | --no-checkpoint) ;;
+		--json | --quiet | --no-color | --dry-run | --yes | --help | --version | --keep-grants | --ended | --timers | --no-checkpoint) ;;
 		--*=*) ;;
 		--*) ((i++)) ;;
 		*) words+=("$word") ;;

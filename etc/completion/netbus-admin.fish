@@ -35,10 +35,11 @@ complete -c netbus-admin -l socket -r -F -d 'socket of the daemon'
 complete -c netbus-admin -l help -d 'what a verb takes'
 complete -c netbus-admin -l version -d 'version of netbus-admin'
 
-complete -c netbus-admin -n __netbus_admin_nothing -a 'status doctor share grant revoke lease session attach detach attachment policy host audit pki'
+complete -c netbus-admin -n __netbus_admin_nothing -a 'status doctor share grant revoke lease bar session attach detach attachment policy host audit pki'
 complete -c netbus-admin -n '__netbus_admin_noun share' -a 'list show enable disable'
 complete -c netbus-admin -n '__netbus_admin_noun grant' -a 'list'
-complete -c netbus-admin -n '__netbus_admin_noun lease' -a 'list show'
+complete -c netbus-admin -n '__netbus_admin_noun lease' -a 'list show steal'
+complete -c netbus-admin -n '__netbus_admin_noun bar' -a 'list lift'
 complete -c netbus-admin -n '__netbus_admin_noun session' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun attachment' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun policy' -a 'check test explain reload'
@@ -52,7 +53,10 @@ for verb in 'share show' 'share enable' 'share disable'
 end
 complete -c netbus-admin -n '__netbus_admin_verb grant; and not __netbus_admin_verb grant list' -a '(__netbus_admin_ask vm grant list) (__netbus_admin_ask share share list)'
 complete -c netbus-admin -n '__netbus_admin_verb revoke' -a '(__netbus_admin_ask id grant list)'
-complete -c netbus-admin -n '__netbus_admin_verb lease show' -a '(__netbus_admin_ask lease lease list)'
+for verb in 'lease show' 'lease steal'
+	complete -c netbus-admin -n "__netbus_admin_verb $verb" -a '(__netbus_admin_ask lease lease list)'
+end
+complete -c netbus-admin -n '__netbus_admin_verb bar lift' -a '(__netbus_admin_ask id bar list)'
 complete -c netbus-admin -n '__netbus_admin_verb detach' -a '(__netbus_admin_ask vm attachment list) (__netbus_admin_ask share attachment list)'
 complete -c netbus-admin -n '__netbus_admin_verb policy explain' -a '(__netbus_admin_ask vm grant list) (__netbus_admin_ask share share list)'
 for verb in 'policy check' 'policy test' 'pki show'
@@ -65,13 +69,13 @@ end
 # Options.
 for verb in 'grant' 'revoke' 'attach' 'policy explain'
 	set -l modes 'ro rw'
-	test $verb = revoke; and set modes hard
+	test $verb = revoke; and set modes 'hide soft drain hard'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l mode -x -a $modes
 end
-for verb in 'grant' 'revoke' 'lease list' 'policy explain' 'audit show'
+for verb in 'grant' 'revoke' 'lease list' 'bar list' 'policy explain' 'audit show'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l host -x -a '(__netbus_admin_ask host host list)'
 end
-for verb in 'grant list' 'revoke' 'lease list' 'audit show'
+for verb in 'grant list' 'revoke' 'lease list' 'bar list' 'audit show'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l vm -x -a '(__netbus_admin_ask vm grant list)'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l share -x -a '(__netbus_admin_ask share share list)'
 end
@@ -84,6 +88,7 @@ end
 complete -c netbus-admin -n '__netbus_admin_verb grant; and not __netbus_admin_verb grant list' -l ttl -x -d 'how long it holds'
 complete -c netbus-admin -n '__netbus_admin_verb revoke' -l lease -x -a '(__netbus_admin_ask lease lease list)'
 complete -c netbus-admin -n '__netbus_admin_verb revoke' -l deadline -x
+complete -c netbus-admin -n '__netbus_admin_verb lease show' -l timers -d 'what ends it, and when'
 complete -c netbus-admin -n '__netbus_admin_verb revoke' -l keep-grants -d 'end leases only'
 complete -c netbus-admin -n '__netbus_admin_verb attach' -l as -x -a 'nbd:'
 complete -c netbus-admin -n '__netbus_admin_verb attach' -l lanes -x

@@ -30,6 +30,7 @@ _netbus_admin_vms() { _netbus_admin_ask vm grant list }
 _netbus_admin_shares() { _netbus_admin_ask share share list }
 _netbus_admin_hosts() { _netbus_admin_ask host host list }
 _netbus_admin_grants() { _netbus_admin_ask id grant list }
+_netbus_admin_bars() { _netbus_admin_ask id bar list }
 _netbus_admin_leases() { _netbus_admin_ask lease lease list }
 _netbus_admin_attached_vms() { _netbus_admin_ask vm attachment list }
 _netbus_admin_attached_shares() { _netbus_admin_ask share attachment list }
@@ -41,9 +42,12 @@ _netbus_admin_verb() {
 	'grant') mine=('1:VM:_netbus_admin_vms' '2:share:_netbus_admin_shares' '--mode:mode:(ro rw)' '--host:host:_netbus_admin_hosts' '--ttl:time:') ;;
 	'grant list') mine=('--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts') ;;
 	'revoke') mine=('1:grant:_netbus_admin_grants' '--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts'
-		'--tenant:tenant:' '--lease:lease:_netbus_admin_leases' '--mode:mode:(hard)' '--deadline:time:' '--keep-grants[end leases only]') ;;
+		'--tenant:tenant:' '--lease:lease:_netbus_admin_leases' '--mode:mode:(hide soft drain hard)' '--deadline:time:' '--keep-grants[end leases only]') ;;
 	'lease list') mine=('--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts' '--tenant:tenant:' '--ended[ended ones too]') ;;
-	'lease show') mine=('1:lease:_netbus_admin_leases') ;;
+	'lease show') mine=('1:lease:_netbus_admin_leases' '--timers[what ends it, and when]') ;;
+	'lease steal') mine=('1:lease:_netbus_admin_leases') ;;
+	'bar list') mine=('--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts') ;;
+	'bar lift') mine=('1:bar:_netbus_admin_bars') ;;
 	'attach') mine=('1:VM:' '2:share@host:' '--as:frontend:(nbd\:)' '--mode:mode:(ro rw)' '--lanes:number:' '--vm-uuid:UUID:') ;;
 	'detach') mine=('1:VM:_netbus_admin_attached_vms' '2:share:_netbus_admin_attached_shares') ;;
 	'attachment list') mine=('--ended[ended ones too]') ;;
@@ -68,7 +72,8 @@ _netbus-admin() {
 	local -A verbs=(
 		share 'list show enable disable'
 		grant 'list'
-		lease 'list show'
+		lease 'list show steal'
+		bar 'list lift'
 		session 'list'
 		attachment 'list'
 		policy 'check test explain reload'
@@ -76,7 +81,7 @@ _netbus-admin() {
 		audit 'tail show verify'
 		pki 'init issue show'
 	)
-	_arguments -C -S $_netbus_admin_globals '1:noun:(status doctor share grant revoke lease session attach detach attachment policy host audit pki)' '*::verb:->rest'
+	_arguments -C -S $_netbus_admin_globals '1:noun:(status doctor share grant revoke lease bar session attach detach attachment policy host audit pki)' '*::verb:->rest'
 	[[ $state == rest ]] || return
 	local noun=$words[1]
 	if [[ -n $verbs[$noun] ]] && (( CURRENT == 2 )); then

@@ -7,6 +7,7 @@
 #include "admin/client.c"
 #include "admin/cmd_lease.c"
 #include "admin/cmd_revoke.c"
+#include "admin/ending.c"
 #include "admin/listing.c"
 #include "admin/operand.c"
 #include "admin/output.c"
