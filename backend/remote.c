@@ -15,7 +15,6 @@
 #include "base/auto.h"
 
 #define FRAMES_PER_TURN 512
-#define BEATS_MOST      3
 
 /* Numbers of authz/reason.def, which this folder does not include; tests/unit/authz_test.c holds them together. */
 enum { REASON_DETACHED = 21, REASON_SESSION_LOST = 22, REASON_PROTOCOL_ERROR = 23, REASON_TIMED_OUT = 35 };
@@ -99,14 +98,26 @@ remote_detach(struct remote *remote, bool all_lanes)
 
 /* ---- silence ---- */
 
-static void
-tell_times(struct remote *remote)
-{
-	const struct timed *timed = &remote->timed;
+static void on_beat(struct timer *timer);
+static void read_frames(struct remote *remote);
 
-	if (timed->sums.timed == timed->told.timed || remote->state != REMOTE_UP)
+static void
+beat_soon(struct remote *remote)
+{
+	timer_start(remote->loop, &remote->beat, silence_wait_ns(&remote->silence, loop_now(remote->loop)), on_beat);
+}
+
+/* At most as often as a ping would be due. */
+static void
+tell_times(struct remote *remote, uint64_t now_ns)
+{
+	struct timed *timed = &remote->timed;
+
+	if (timed->sums.timed == timed->told.timed || remote->state != REMOTE_UP ||
+	    now_ns - timed->told_ns < remote->silence.ping_ns)
 		return;
-	remote->timed.told = timed->sums;
+	timed->told = timed->sums;
+	timed->told_ns = remote->silence.spoke_ns = now_ns;
 	send_control(remote, &timed->sums, FRAME_TIMES);
 }
 
@@ -114,20 +125,25 @@ static void
 on_beat(struct timer *timer)
 {
 	struct remote *remote = CONTAINER_OF(timer, struct remote, beat);
+	uint64_t now_ns = loop_now(remote->loop);
 
-	remote->quiet_beats = remote->lane.heard ? 0 : remote->quiet_beats + 1;
-	remote->lane.heard = false;
-	if (remote->quiet_beats >= BEATS_MOST) {
-		remote_over(remote, REASON_SESSION_LOST, 0, "nothing was heard of the export host for %u ms",
-		    remote->attached.silence_ms);
+	/* We may have been the one that stood still: what has come meanwhile counts. */
+	if (silence_due(&remote->silence, now_ns) == SILENCE_IS_LOST)
+		read_frames(remote);
+	if (remote->state == REMOTE_OVER)
+		return;
+	if (silence_due(&remote->silence, now_ns) == SILENCE_IS_LOST) {
+		remote_over(remote, REASON_SESSION_LOST, 0,
+		    "the export host is silent: nothing was heard of it for %u ms", remote->attached.silence_ms);
 		return;
 	}
-	tell_times(remote);
-	if (!remote->lane.spoke)
+	tell_times(remote, now_ns);
+	if (silence_due(&remote->silence, now_ns) == SILENCE_PING_DUE) {
+		remote->silence.spoke_ns = now_ns;
 		send_control(remote, &(struct msg_ping){.cookie = 0}, FRAME_PING);
-	remote->lane.spoke = false;
+	}
 	if (remote->state != REMOTE_OVER)
-		timer_start(remote->loop, timer, remote->attached.silence_ms / BEATS_MOST * NS_PER_MS, on_beat);
+		beat_soon(remote);
 }
 
 static void
@@ -192,7 +208,8 @@ take_attached(struct remote *remote)
 	remote->backend.geometry = remote_geometry(&attached);
 	remote->state = REMOTE_UP;
 	timer_stop(&remote->deadline);
-	timer_start(remote->loop, &remote->beat, attached.silence_ms / BEATS_MOST * NS_PER_MS, on_beat);
+	silence_begin(&remote->silence, attached.silence_ms, SILENCE_ATTACHER_GIVES_UP, loop_now(remote->loop));
+	beat_soon(remote);
 	remote->events->on_up(remote->owner, &remote->attached);
 }
 
@@ -364,6 +381,9 @@ read_frames(struct remote *remote)
 
 	for (unsigned i = 0; i < FRAMES_PER_TURN && got == 1 && remote->state != REMOTE_OVER; i++)
 		got = take_frame(remote);
+	if (remote->lane.heard)
+		remote->silence.heard_ns = loop_now(remote->loop);
+	remote->lane.heard = false;
 	if (remote->state == REMOTE_OVER)
 		return;
 	if (got != 1 && got != -EAGAIN)
@@ -404,6 +424,9 @@ on_turn_end(struct defer *defer)
 		remote_pump(remote);
 		code = lane_flush(&remote->lane);
 	} while (code == 0 && remote_can_send(remote));
+	if (remote->lane.spoke)
+		remote->silence.spoke_ns = loop_now(remote->loop);
+	remote->lane.spoke = false;
 	if (remote->state == REMOTE_UP && remote->in_flight <= LANE_FEW)
 		loop_poll(remote->loop);
 	if (code < 0 && code != -EAGAIN)

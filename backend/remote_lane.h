@@ -9,6 +9,7 @@
 #include "backend/remote.h"
 #include "base/loop.h"
 #include "wire/lane.h"
+#include "wire/silence.h"
 
 /*  OPENING (HELLO and ATTACH or JOIN are sent) -> UP -> DRAINING (takes nothing more) -> DETACHING (DETACH is sent) -> OVER; any -> OVER */
 enum remote_state { REMOTE_OPENING, REMOTE_UP, REMOTE_DRAINING, REMOTE_DETACHING, REMOTE_OVER };
@@ -26,6 +27,7 @@ struct timed {
 	struct io *io; /* NULL: none */
 	uint64_t since_ns, ring_ns, queue_ns;
 	bool is_sent;
+	uint64_t told_ns;
 	struct msg_times sums, told;
 };
 
@@ -39,7 +41,7 @@ struct remote {
 	struct watch on_stream;
 	struct defer turn_end, over;
 	struct timer deadline, beat, again;
-	unsigned quiet_beats;
+	struct silence silence;
 	struct msg_attached attached;
 	struct msg_join join; /* lease and epoch that ATTACHED must have, when joining */
 	bool heard_hello, joining, all_lanes;

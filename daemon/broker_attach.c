@@ -125,7 +125,8 @@ order_device(const struct lease *lease, struct process *session, uint8_t lane)
 	    .mode = lease->row.mode,
 	    .discard = lease->row.discard,
 	    .lane = lane,
-	    .lanes = lease->row.lanes};
+	    .lanes = lease->row.lanes,
+	    .silence_ms = lease->broker->config->lease_ttl_ms};
 	memcpy(session->granted.lease, lease->row.id, sizeof session->granted.lease);
 	broker_tell_monitor(lease->broker, MSG_OPEN_FOR, &order);
 }

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/text.h"
 #include "wire/limits.h"
+#include "wire/silence.h"
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 #define LABEL_LEN_MAX   63
@@ -36,7 +37,7 @@ struct key {
 	void (*take)(struct parse *parse, const struct yaml *value, void *into);
 };
 
-#define KEYS_MAX 9
+#define KEYS_MAX 10
 
 /* ---- pieces ---- */
 
@@ -211,6 +212,23 @@ take_poll(struct parse *parse, const struct yaml *value, void *into)
 		FAULT(parse, value, "poll_us: '%s' is not 0 (never) to %u microseconds", value->text, CONFIG_POLL_MOST);
 	else
 		((struct config *)into)->poll_us = (unsigned)strtoul(value->text, NULL, 10);
+}
+
+static void
+take_lease_ttl(struct parse *parse, const struct yaml *value, void *into)
+{
+	struct config *config = into;
+	struct error error = {0};
+	int64_t us;
+
+	if (!is_kind(parse, value, YAML_SCALAR))
+		return;
+	if (parse_duration(value->text, &us, &error) < 0)
+		FAULT(parse, value, "lease_ttl: %s", error.text);
+	else if (us < LEASE_TTL_LEAST_MS * INT64_C(1000) || us > LEASE_TTL_MOST_MS * INT64_C(1000))
+		FAULT(parse, value, "lease_ttl: '%s' is not 3s to 60m", value->text);
+	else
+		config->lease_ttl_ms = (uint32_t)(us / 1000);
 }
 
 /* ---- shares ---- */
@@ -538,6 +556,7 @@ static const struct key file_keys[] = {
     {"admins", take_admins},
     {"attach", take_attach},
     {"peers", take_peers},
+    {"lease_ttl", take_lease_ttl},
     {"poll_us", take_poll},
     {NULL, NULL},
 };
@@ -609,6 +628,7 @@ config_parse(const char *name, const char *text, size_t length, const char *root
 	}
 	parse.file = config->source;
 	parse.config = config;
+	config->lease_ttl_ms = LEASE_TTL_DEFAULT_MS;
 	config->poll_us = CONFIG_POLL_DEFAULT;
 	demand(&parse, "version", "1");
 	demand(&parse, "host", "m1");

@@ -64,6 +64,7 @@ struct config {
 	struct config_share *shares; /* in file order, names unique */
 	size_t share_count;
 
+	uint32_t lease_ttl_ms; /* how long a lease lives without a sign of life (wire/silence.h; default 15 s) */
 	unsigned poll_us; /* how long a lane may look for the next request before it sleeps; 0: never (default 200) */
 
 	/* Beside root and the daemon's own user, who are always operators. */

@@ -37,7 +37,6 @@ enum { FD_MONITOR = 3, FD_BROKER = 4, FD_KEYS = 5, FD_PEER = 6 };
 enum { EXIT_CLEAN = 0, EXIT_FAILED = 1, EXIT_UNSERVED = 3 };
 
 #define STREAM_QUEUE_LIMIT ((size_t)LIMIT_CREDIT_BYTES + (1u << 20))
-#define SILENCE_MS         15000u
 
 static struct session {
 	struct loop *loop;
@@ -179,7 +178,7 @@ serve_when_complete(void)
 	attached.credit_bytes = LIMIT_CREDIT_BYTES;
 	attached.lane = session.granted.lane;
 	attached.lanes = session.granted.lanes;
-	attached.silence_ms = SILENCE_MS;
+	attached.silence_ms = session.granted.silence_ms;
 	session.served = true;
 	log_info("serving %s, lane %u, by %s", session.device.share, attached.lane, how);
 	peer_serve(session.peer, session.backend, session.page, &attached);

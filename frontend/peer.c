@@ -20,8 +20,6 @@
 #define PUSH_MOST        ((size_t)48 << 10)
 /* How long the last bytes may take to leave. */
 #define FAREWELL_MS 2000u
-/* A lane that is silent for this many thirds of its silence is lost. */
-#define BEATS_MOST 3
 
 /* ---- the end ---- */
 
@@ -142,24 +140,49 @@ peer_settle(struct peer *peer)
 
 /* ---- silence ---- */
 
+static void on_beat(struct timer *timer);
+static void read_frames(struct peer *peer);
+static bool is_reading(const struct peer *peer);
+
+static void
+beat_soon(struct peer *peer)
+{
+	timer_start(peer->loop, &peer->beat, silence_wait_ns(&peer->silence, loop_now(peer->loop)), on_beat);
+}
+
+/* A sign of life: noted for ourselves, and in the page for the broker, who need not trust that we still count. */
+static void
+note_heard(struct peer *peer)
+{
+	peer->lane.heard = false;
+	peer->silence.heard_ns = loop_now(peer->loop);
+	if (peer->page)
+		atomic_store_explicit(&peer->page->heard_ns, peer->silence.heard_ns, memory_order_relaxed);
+}
+
 static void
 on_beat(struct timer *timer)
 {
 	struct peer *peer = CONTAINER_OF(timer, struct peer, beat);
+	enum silence_due due = silence_due(&peer->silence, loop_now(peer->loop));
 
-	/* While we do not read it, that it reads us shows that it lives. */
-	peer->quiet_beats =
-	    peer->lane.heard || (peer->lane.was_read && lane_is_full(&peer->lane)) ? 0 : peer->quiet_beats + 1;
-	peer->lane.heard = peer->lane.was_read = false;
-	if (peer->quiet_beats >= BEATS_MOST) {
+	/* We may have been the one that stood still: what has come meanwhile counts. */
+	if (due == SILENCE_IS_LOST && is_reading(peer)) {
+		read_frames(peer);
+		due = silence_due(&peer->silence, loop_now(peer->loop));
+	}
+	if (peer->state == PEER_BROKEN || peer->state == PEER_OVER)
+		return;
+	if (due == SILENCE_IS_LOST) {
 		peer_break(peer, REASON_SESSION_LOST, "nothing was heard of it for %u ms", peer->silence_ms);
 		return;
 	}
-	if (!peer->lane.spoke)
+	if (due == SILENCE_PING_DUE) {
+		peer->silence.spoke_ns = loop_now(peer->loop);
 		send_control(peer, &(struct msg_ping){.cookie = 0}, FRAME_PING);
-	peer->lane.spoke = false;
+	}
 	if (peer->state != PEER_BROKEN && peer->state != PEER_OVER)
-		timer_start(peer->loop, timer, peer->silence_ms / BEATS_MOST * NS_PER_MS, on_beat);
+		beat_soon(peer);
 }
 
 /* ---- control frames ---- */
@@ -382,6 +405,8 @@ read_frames(struct peer *peer)
 		if (i % FRAMES_PER_FLUSH == 0 && peer->state == PEER_SERVING)
 			push(peer);
 	}
+	if (peer->lane.heard)
+		note_heard(peer);
 	if (got != 1 && got != -EAGAIN && is_alive(peer))
 		say_why_reading_ended(peer, got);
 	peer->has_more = got == 1 && is_alive(peer);
@@ -406,17 +431,30 @@ on_stream_ready(struct watch *watch, uint32_t events)
 		peer_flush_soon(peer);
 }
 
+/* While we do not read it, that it reads us shows that it lives. */
+static void
+note_flushed(struct peer *peer, bool was_full)
+{
+	if (peer->lane.spoke)
+		peer->silence.spoke_ns = loop_now(peer->loop);
+	if (peer->lane.was_read && was_full)
+		note_heard(peer);
+	peer->lane.spoke = peer->lane.was_read = false;
+}
+
 /* Everything that this turn had to say leaves together. */
 static void
 on_turn_end(struct defer *defer)
 {
 	struct peer *peer = CONTAINER_OF(defer, struct peer, turn_end);
+	bool was_full = lane_is_full(&peer->lane);
 	uint32_t wanted;
 	int code;
 
 	if (peer->state == PEER_OVER || peer->state == PEER_BROKEN)
 		return;
 	code = lane_flush(&peer->lane);
+	note_flushed(peer, was_full);
 	if (code < 0 && code != -EAGAIN) {
 		peer_break(peer, REASON_SESSION_LOST, "the connection broke: %s", strerror(-code));
 		return;
@@ -502,7 +540,9 @@ peer_serve(struct peer *peer, struct backend *backend, struct lane_page *page, c
 	peer->silence_ms = attached->silence_ms;
 	peer->state = PEER_SERVING;
 	send_control(peer, attached, FRAME_ATTACHED);
-	timer_start(peer->loop, &peer->beat, peer->silence_ms / BEATS_MOST * NS_PER_MS, on_beat);
+	silence_begin(&peer->silence, peer->silence_ms, SILENCE_EXPORTER_GIVES_UP, loop_now(peer->loop));
+	note_heard(peer);
+	beat_soon(peer);
 }
 
 void

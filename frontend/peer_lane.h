@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "frontend/peer.h"
 #include "wire/lane.h"
+#include "wire/silence.h"
 
 /*  HELLO -> IDLE (said hello) -> ASKED (ATTACH or JOIN went to the owner) -> SERVING -> LEAVING (DETACH) -> FAREWELL (last bytes leave) -> OVER
  *  SERVING, LEAVING -> ENDING (revoked: what is in flight is awaited) -> FAREWELL; any -> BROKEN (what is in flight is awaited) -> OVER */
@@ -54,7 +55,7 @@ struct peer {
 	struct defer turn_end;
 	struct timer deadline, beat, again;
 	uint32_t silence_ms;
-	unsigned quiet_beats;
+	struct silence silence;
 	struct timed timed;
 	struct frame frame; /* whose payload is under way */
 	bool in_payload;

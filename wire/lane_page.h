@@ -39,6 +39,9 @@ struct lane_page {
 	uint8_t pad[60];
 	struct lane_counters counters; /* its own cache lines */
 	struct lane_times times;
+	/* CLOCK_MONOTONIC, when the session last heard its peer; 0: not yet. It renews the lease (wire/silence.def): the session says it once for what it
+	 * read in one go, and a session that does not run says nothing. */
+	_Atomic uint64_t heard_ns;
 };
 
 /* For the session, the only one that writes them: no need for a locked addition. */

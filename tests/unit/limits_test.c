@@ -13,6 +13,7 @@
 #include "wire/admin.h"
 #include "wire/channel.h"
 #include "wire/control.h"
+#include "wire/silence.h"
 
 /* ---- the tables ---- */
 
@@ -39,6 +40,8 @@ static const struct {
     {"ATTACHED", "range_most", LIMIT_RANGE},
     {"ATTACHED", "credits", LIMIT_CREDITS},
     {"ATTACHED", "credit_bytes", LIMIT_CREDIT_BYTES},
+    {"ATTACHED", "silence_ms", LEASE_TTL_MOST_MS},
+    {"GRANTED", "silence_ms", LEASE_TTL_MOST_MS},
     {"CHECK_CHAIN", "chain", LIMIT_CHAIN},
     {"PROVE", "transcript", LIMIT_TRANSCRIPT},
 };
@@ -246,6 +249,42 @@ a_lane_polls_so_long(void **state)
 	assert_true(is_said("version: 1\nhost: m1\npoll_us: 10us\n", "poll_us: '10us'"));
 }
 
+/* 0: refused, and said why. */
+static uint32_t
+lease_ttl_of(const char *text)
+{
+	char yaml[128];
+	struct faults faults;
+	struct config *config;
+	uint32_t ms;
+
+	snprintf(yaml, sizeof yaml, "version: 1\nhost: m1\n%s\n", text);
+	faults_init(&faults);
+	config = config_parse("f", yaml, strlen(yaml), "/", &faults);
+	ms = config ? config->lease_ttl_ms : 0;
+	if (config == NULL)
+		assert_non_null(strstr(faults.first->text, "lease_ttl:"));
+	config_free(config);
+	faults_clear(&faults);
+	return ms;
+}
+
+static void
+a_lease_lives_so_long_without_a_sign_of_life(void **state)
+{
+	(void)state;
+	assert_int_equal(lease_ttl_of(""), LEASE_TTL_DEFAULT_MS);
+	assert_int_equal(lease_ttl_of("lease_ttl: 3s"), 3000);
+	assert_int_equal(lease_ttl_of("lease_ttl: 4500ms"), 4500);
+	assert_int_equal(lease_ttl_of("lease_ttl: 60m"), 3600000);
+	assert_int_equal(lease_ttl_of("lease_ttl: 2999ms"), 0);
+	assert_int_equal(lease_ttl_of("lease_ttl: 3600001ms"), 0);
+	assert_int_equal(lease_ttl_of("lease_ttl: 15"), 0);
+	assert_int_equal(lease_ttl_of("lease_ttl: -15s"), 0);
+	assert_int_equal(lease_ttl_of("lease_ttl: 99999999999999999999s"), 0);
+	assert_int_equal(lease_ttl_of("lease_ttl: {a: 1}"), 0);
+}
+
 static void
 direct_is_for_a_path(void **state)
 {
@@ -267,6 +306,7 @@ main(void)
 	    cmocka_unit_test(all_sources_have_so_many_unproved_sessions),
 	    cmocka_unit_test(a_host_has_so_many_shares),
 	    cmocka_unit_test(a_lane_polls_so_long),
+	    cmocka_unit_test(a_lease_lives_so_long_without_a_sign_of_life),
 	    cmocka_unit_test(direct_is_for_a_path),
 	};
 
