@@ -75,11 +75,31 @@ send_control(struct remote *remote, const void *message, uint8_t type)
 		remote_at_turn_end(remote);
 }
 
+static void
+on_flushed(struct io *io)
+{
+	(void)io; /* take_detached() says how it went */
+}
+
+/* Not by remote_submit(), which takes nothing more. */
+static void
+flush(struct remote *remote)
+{
+	remote->wants_flush = false;
+	remote->flush = (struct io){.op = IO_FLUSH, .on_done = on_flushed};
+	io_queue_put(&remote->waiting, &remote->flush);
+	remote_at_turn_end(remote);
+}
+
 void
 remote_settle(struct remote *remote)
 {
 	if (remote->state != REMOTE_DRAINING || remote->in_flight > 0 || remote->waiting.first)
 		return;
+	if (remote->wants_flush) {
+		flush(remote);
+		return;
+	}
 	remote->state = REMOTE_DETACHING;
 	send_control(remote, &(struct msg_detach){.all_lanes = remote->all_lanes}, FRAME_DETACH);
 }
@@ -94,6 +114,13 @@ remote_detach(struct remote *remote, bool all_lanes)
 		remote->all_lanes = all_lanes;
 		remote_settle(remote);
 	}
+}
+
+void
+remote_flush_and_detach(struct remote *remote)
+{
+	remote->wants_flush = (remote->attached.flags & DEVICE_FLUSH) && !(remote->attached.flags & DEVICE_READ_ONLY);
+	remote_detach(remote, true);
 }
 
 /* ---- silence ---- */
@@ -245,13 +272,35 @@ static void
 take_detached(struct remote *remote)
 {
 	struct msg_detached detached;
+	bool failed = remote->flush.status < 0, flushed = remote->flush.on_done != NULL && !failed;
 
 	if (remote->state != REMOTE_DETACHING || lane_control(&remote->lane, &remote->frame, &detached) < 0)
 		remote_over(remote, REASON_PROTOCOL_ERROR, 0,
 		    "the export host sent a DETACHED that is malformed or out of turn");
 	else
-		remote_over(
-		    remote, REASON_DETACHED, 0, "detached after %llu requests", (unsigned long long)detached.completed);
+		remote_over(remote, REASON_DETACHED, 0, "%sdetached after %llu requests%s%s",
+		    flushed ? "flushed and " : "", (unsigned long long)detached.completed,
+		    failed ? "; the last flush failed: " : "", failed ? strerror(-remote->flush.status) : "");
+}
+
+/* Of a later one only the deadline counts, and only when it is sooner. */
+static void
+take_release(struct remote *remote)
+{
+	struct msg_release release;
+	uint64_t by_ns;
+
+	if (remote->state == REMOTE_OPENING || lane_control(&remote->lane, &remote->frame, &release) < 0) {
+		remote_over(remote, REASON_PROTOCOL_ERROR, 0,
+		    "the export host sent a RELEASE that is malformed or out of turn");
+		return;
+	}
+	by_ns = loop_now(remote->loop) + release.deadline_ms * NS_PER_MS;
+	if (remote->state != REMOTE_UP || (remote->release_by_ns != 0 && by_ns >= remote->release_by_ns))
+		return; /* we are leaving, or are told nothing new */
+	remote->release_by_ns = by_ns;
+	if (remote->events->on_release)
+		remote->events->on_release(remote->owner, &release);
 }
 
 static void
@@ -305,6 +354,9 @@ take_control(struct remote *remote)
 		return;
 	case FRAME_REVOKED:
 		take_revoked(remote);
+		return;
+	case FRAME_RELEASE:
+		take_release(remote);
 		return;
 	case FRAME_PING:
 		take_ping(remote);

@@ -20,6 +20,8 @@ struct geometry remote_geometry(const struct msg_attached *attached);
 struct remote_events {
 	/* The lane is up: remote_backend() may be used. */
 	void (*on_up)(void *owner, const struct msg_attached *attached);
+	/* The exporter takes the share back; the lane goes on. Again only with a sooner deadline. NULL: nobody wants to know. */
+	void (*on_release)(void *owner, const struct msg_release *release);
 	/* The lane is over (refused, revoked, detached, lost). `reason`: a number of authz/reason.def as the exporter told it or as found here;
 	 * `record`: the exporter's audit record to quote, or 0. The owner may call remote_free() from here. */
 	void (*on_over)(void *owner, uint16_t reason, uint64_t record, const char *text);
@@ -37,5 +39,8 @@ void remote_free(struct remote *remote);
 struct backend *remote_backend(struct remote *remote);
 /* Takes no more requests (-ESHUTDOWN), waits for those in flight, then DETACH; on_over follows. */
 void remote_detach(struct remote *remote, bool all_lanes);
+/* The same of the whole lease, with a FLUSH between the last answer and DETACH: whatever was answered, on any lane, is on stable storage when the device is
+ * gone. That the flush failed stands in on_over's text. */
+void remote_flush_and_detach(struct remote *remote);
 
 #endif

@@ -56,6 +56,10 @@ struct remote {
 	unsigned in_flight;
 	uint64_t bytes_in_flight, count;
 
+	bool wants_flush;       /* before DETACH */
+	struct io flush;        /* that one */
+	uint64_t release_by_ns; /* the soonest deadline that a RELEASE told; 0: none */
+
 	struct timed timed;
 	uint16_t over_reason;
 	uint64_t over_record;

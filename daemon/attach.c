@@ -57,6 +57,8 @@ attach_client_left(struct attach *self)
 {
 	if (--self->clients == 0 && self->over)
 		loop_quit(self->loop, self->exit_code);
+	else
+		release_go_on(self);
 }
 
 void
@@ -191,6 +193,7 @@ clean_up(void)
 	watch_stop(&attach.on_broker);
 	defer_stop(&attach.goodbye);
 	timer_stop(&attach.goodbye_late);
+	timer_stop(&attach.release.leave);
 	for (unsigned i = LIMIT_LANES; i-- > 0;)
 		lane_close(&attach.lanes[i]);
 	if (attach.nbd)

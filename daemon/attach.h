@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside netbus-attach: one guest, one lease, 1..16 lanes. attach.c is the process (start, channels, end), attach_lane.c a lane's
- * life, attach_guest.c joins NBD clients to lanes.
+ * life, attach_guest.c joins NBD clients to lanes, attach_release.c gives the share back when the export host asks for it.
  */
 #ifndef NETBUS_DAEMON_ATTACH_H
 #define NETBUS_DAEMON_ATTACH_H
@@ -31,6 +31,15 @@ struct attach_lane {
 	struct nbd_client *client; /* lanes above 0: whose lane this is */
 };
 
+/* The export host takes the share back. */
+struct release {
+	bool is_asked;
+	bool is_leaving;         /* nothing new is taken; the lanes above 0 leave, then lane 0 flushes and leaves */
+	struct msg_release told; /* the first one */
+	uint64_t by_ns;          /* the soonest deadline */
+	struct timer leave;      /* DRAIN: when we begin to leave */
+};
+
 struct attach {
 	struct loop *loop;
 	struct channel monitor, broker;
@@ -39,6 +48,8 @@ struct attach {
 	struct msg_attach_order order;
 	bool ordered, detaching, over;
 	struct msg_attached attached; /* of lane 0 */
+	char exporter[64];            /* who is at the other end of lane 0: proved */
+	struct release release;
 	struct attach_lane lanes[LIMIT_LANES];
 	int nbd_fd;
 	struct nbd_server *nbd;
@@ -66,6 +77,15 @@ void lane_failed(struct attach_lane *lane, uint16_t reason, uint64_t record, con
 void lane_leave(struct attach_lane *lane);
 /* At once; harmless on an idle lane. */
 void lane_close(struct attach_lane *lane);
+
+/* ---- attach_release.c ---- */
+
+/* Any lane was told so. */
+void release_take(struct attach *attach, const struct msg_release *release);
+/* A client or a lane is gone: perhaps that was what leaving waited for. */
+void release_go_on(struct attach *attach);
+/* Lane 0 is gone: attach_over() with the words of who looks at it later. */
+void release_end(struct attach *attach, uint16_t reason, uint64_t record, const char *text);
 
 /* ---- attach_guest.c ---- */
 

@@ -120,10 +120,12 @@ guest_lane_gone(struct attach_lane *lane)
 {
 	struct attach *attach = lane->attach;
 
-	if (lane->client != NULL && lane->state == LANE_UP)
+	/* Also of one that was leaving: its client has nothing in flight, and must not keep what is freed now. */
+	if (lane->client != NULL && lane->state >= LANE_UP)
 		nbd_client_move(lane->client, remote_backend(attach->lanes[0].remote));
 	lane->client = NULL;
 	lane->state = LANE_IDLE;
 	if (!attach->over)
 		tell_lanes(attach);
+	release_go_on(attach);
 }

@@ -35,7 +35,7 @@ void
 lane_failed(struct attach_lane *lane, uint16_t reason, uint64_t record, const char *text)
 {
 	if (lane->number == 0) {
-		attach_over(lane->attach, reason, record, text);
+		release_end(lane->attach, reason, record, text);
 		return;
 	}
 	if (reason != REASON_DETACHED)
@@ -59,12 +59,20 @@ on_up(void *owner, const struct msg_attached *attached)
 }
 
 static void
+on_release(void *owner, const struct msg_release *release)
+{
+	struct attach_lane *lane = owner;
+
+	release_take(lane->attach, release);
+}
+
+static void
 on_over(void *owner, uint16_t reason, uint64_t record, const char *text)
 {
 	lane_failed(owner, reason, record, text);
 }
 
-static const struct remote_events remote_events = {on_up, on_over};
+static const struct remote_events remote_events = {on_up, on_release, on_over};
 
 static void
 open_lease(struct attach_lane *lane)
@@ -120,6 +128,8 @@ on_handshake(struct watch *watch, uint32_t events)
 	watch_stop(watch);
 	timer_stop(&lane->deadline);
 	lane->state = LANE_OPENING;
+	if (lane->number == 0)
+		snprintf(lane->attach->exporter, sizeof lane->attach->exporter, "%s", tls_peer_host(lane->tls));
 	if (lane->number == 0)
 		open_lease(lane);
 	else
@@ -203,7 +213,10 @@ lane_leave(struct attach_lane *lane)
 		return;
 	case LANE_UP:
 		lane->state = LANE_LEAVING;
-		remote_detach(lane->remote, lane->number == 0);
+		if (lane->number == 0 && lane->attach->release.is_leaving)
+			remote_flush_and_detach(lane->remote);
+		else
+			remote_detach(lane->remote, lane->number == 0);
 		return;
 	case LANE_WANTED:
 	case LANE_QUEUED:

@@ -201,6 +201,11 @@ void process_tell(struct process *process, uint16_t number, const void *message)
 /* It broke a rule, or is of no use any more: the monitor ends it. */
 void process_drop(struct process *process, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void process_proved(struct broker *broker, const struct msg_proved *proved);
+/* Has the attach host told, on this session's lane, that the share is taken back. A request that may go unheard: whoever makes it ends the lease at the
+ * deadline (at most RELEASE_DEADLINE_MOST_MS). `record`: what a person there can quote. One lane of a lease is enough; a later call can only
+ * make the deadline sooner. */
+void process_release(
+    struct process *session, enum release_mode mode, uint32_t deadline_ms, enum reason reason, uint64_t record);
 
 /* ---- broker_attach.c: what sessions ask ---- */
 void session_asks_attach(struct process *session, const struct msg_ask_attach *ask);

@@ -60,6 +60,20 @@ process_tell(struct process *process, uint16_t number, const void *message)
 		process_drop(process, "it does not read its messages");
 }
 
+void
+process_release(
+    struct process *session, enum release_mode mode, uint32_t deadline_ms, enum reason reason, uint64_t record)
+{
+	struct msg_ask_release ask = {
+	    .mode = (uint8_t)mode,
+	    .deadline_ms = deadline_ms < RELEASE_DEADLINE_MOST_MS ? deadline_ms : RELEASE_DEADLINE_MOST_MS,
+	    .reason = reason_on_wire((uint16_t)reason),
+	    .record = record,
+	};
+
+	process_tell(session, MSG_ASK_RELEASE, &ask);
+}
+
 static void
 take_message(struct process *process, const struct channel_message *message)
 {

@@ -52,7 +52,8 @@ static struct session {
 	struct msg_device device;
 	int device_fd;
 	struct msg_granted granted;
-	bool is_granted, served, over;
+	struct msg_release release; /* to be told as soon as the peer is served */
+	bool is_granted, is_released, served, over;
 	int exit_code;
 } session = {.device_fd = -1, .exit_code = EXIT_UNSERVED};
 
@@ -145,6 +146,13 @@ open_device(const char **how, struct error *error)
 	return file_backend_new(session.engine, fd, device->share, device->writable, device->discard, error);
 }
 
+static void
+tell_release(void)
+{
+	if (session.is_released && session.served)
+		peer_release(session.peer, &session.release);
+}
+
 /* Serves as soon as all three are here: the broker's word, the device, and the page. */
 static void
 serve_when_complete(void)
@@ -182,6 +190,7 @@ serve_when_complete(void)
 	session.served = true;
 	log_info("serving %s, lane %u, by %s", session.device.share, attached.lane, how);
 	peer_serve(session.peer, session.backend, session.page, &attached);
+	tell_release();
 }
 
 static void
@@ -233,6 +242,15 @@ take_monitor_message(struct channel_message *message)
 }
 
 static void
+take_release(const struct msg_ask_release *ask)
+{
+	session.release = (struct msg_release){
+	    .mode = ask->mode, .deadline_ms = ask->deadline_ms, .reason = ask->reason, .record = ask->record};
+	session.is_released = true;
+	tell_release();
+}
+
+static void
 take_broker_message(struct channel_message *message)
 {
 	switch (message->number) {
@@ -246,6 +264,9 @@ take_broker_message(struct channel_message *message)
 		return;
 	case MSG_LEFT:
 		peer_left(session.peer);
+		return;
+	case MSG_ASK_RELEASE:
+		take_release(&message->body.ask_release);
 		return;
 	default:
 		lost("netbus-broker");

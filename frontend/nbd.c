@@ -89,6 +89,22 @@ nbd_client_move(struct nbd_client *client, struct backend *backend)
 }
 
 void
+nbd_server_drain(struct nbd_server *server)
+{
+	stop_listening(server);
+	for (struct nbd_client *client = server->clients; client; client = client->next)
+		if (client->phase < NBD_TRANSMISSION)
+			nbd_client_break(client, "the device is being taken back");
+}
+
+void
+nbd_server_release(struct nbd_server *server)
+{
+	nbd_server_drain(server);
+	server->is_released = true;
+}
+
+void
 nbd_server_end(struct nbd_server *server)
 {
 	if (server->is_ended)

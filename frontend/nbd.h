@@ -29,6 +29,10 @@ void nbd_server_free(struct nbd_server *server);
 
 /* New requests go to `backend` from now on. */
 void nbd_client_move(struct nbd_client *client, struct backend *backend);
+/* Nobody new: the socket closes, and with it who has not finished its handshake. */
+void nbd_server_drain(struct nbd_server *server);
+/* The device is about to go: nobody new, and new requests are answered with ESHUTDOWN; those that a backend has are answered as it says. */
+void nbd_server_release(struct nbd_server *server);
 /* The device is gone: waiting and new requests are answered with ESHUTDOWN, then clients are closed; no new clients. */
 void nbd_server_end(struct nbd_server *server);
 unsigned nbd_server_clients(const struct nbd_server *server);

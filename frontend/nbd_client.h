@@ -99,6 +99,7 @@ struct nbd_server {
 	void *owner;
 	struct nbd_client *clients;
 	unsigned client_count;
+	bool is_released; /* nothing new goes to a backend */
 	bool is_ended;
 };
 

@@ -152,7 +152,7 @@ submit_all(struct nbd_request *request)
 static void
 pass_on(struct nbd_request *request)
 {
-	if (request->client->backend == NULL)
+	if (request->client->backend == NULL || request->client->server->is_released)
 		request->status = -ESHUTDOWN;
 	if (request->status < 0 || request->piece_count == 0)
 		nbd_reply(request);

@@ -570,6 +570,13 @@ peer_left(struct peer *peer)
 }
 
 void
+peer_release(struct peer *peer, const struct msg_release *release)
+{
+	if (peer->state == PEER_SERVING)
+		send_control(peer, release, FRAME_RELEASE);
+}
+
+void
 peer_end(struct peer *peer, enum reason reason)
 {
 	if (peer->state == PEER_SERVING || peer->state == PEER_LEAVING || peer->state == PEER_LEFT) {

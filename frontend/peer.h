@@ -41,6 +41,8 @@ void peer_serve(
 void peer_refuse(struct peer *peer, enum reason wire_reason, uint64_t record);
 /* Answers DETACH with DETACHED, sends it, then on_over(REASON_DETACHED). */
 void peer_left(struct peer *peer);
+/* Tells the attach host that the share is taken back: a request, while it is served as before. What makes it true is peer_end(). */
+void peer_release(struct peer *peer, const struct msg_release *release);
 /* No submission from now on; when what is in flight is done: REVOKED, then on_over. */
 void peer_end(struct peer *peer, enum reason reason);
 

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "wire/control.h"
 #include "wire/limits.h"
 #include "wire/message.h"
 

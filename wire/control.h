@@ -7,6 +7,22 @@
 
 #include "wire/message.h"
 
+/* msg_release.mode */
+enum release_mode {
+	RELEASE_SOFT =
+	    1, /* what was asked for is answered and flushed, nothing more is taken, and the attacher detaches */
+	RELEASE_DRAIN = 2, /* the guest goes on, without new connections, until it leaves or the deadline is near */
+};
+
+#define RELEASE_DEADLINE_MOST_MS 3600000u
+
+/* So long before the deadline of a RELEASE an attacher begins to leave. */
+static inline uint32_t
+release_lead_ms(uint32_t deadline_ms)
+{
+	return deadline_ms / 4 < 1000 ? deadline_ms / 4 : 1000;
+}
+
 #include "wire/message_struct.h"
 #include "wire/netbus.def"
 #include "wire/message_undef.h"

@@ -40,6 +40,8 @@ static const struct {
     {"ATTACHED", "range_most", LIMIT_RANGE},
     {"ATTACHED", "credits", LIMIT_CREDITS},
     {"ATTACHED", "credit_bytes", LIMIT_CREDIT_BYTES},
+    {"RELEASE", "deadline_ms", RELEASE_DEADLINE_MOST_MS},
+    {"ASK_RELEASE", "deadline_ms", RELEASE_DEADLINE_MOST_MS},
     {"ATTACHED", "silence_ms", LEASE_TTL_MOST_MS},
     {"GRANTED", "silence_ms", LEASE_TTL_MOST_MS},
     {"CHECK_CHAIN", "chain", LIMIT_CHAIN},
