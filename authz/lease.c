@@ -9,6 +9,7 @@
 #define LOST_COURTESY_MS   500u /* lanes that outlive lane 0 are told why before they are killed */
 #define SILENT_COURTESY_MS 100u
 #define LATE_COURTESY_MS   100u
+#define REJOIN_MS          10000u /* a lease without a time to live that has no lanes either is not waited for longer */
 
 struct step {
 	struct share_core *share;
@@ -430,7 +431,9 @@ on_heard(struct step *step)
 static uint64_t
 silent_ms(const struct lease_core *lease)
 {
-	return lease->ttl_ms ? lease->heard_ms + lease->ttl_ms : LEASE_NEVER;
+	if (lease->ttl_ms == 0)
+		return lease->lanes ? LEASE_NEVER : lease->heard_ms + REJOIN_MS; /* the lanes are the sign of life */
+	return lease->heard_ms + lease->ttl_ms;
 }
 
 static void

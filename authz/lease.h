@@ -63,7 +63,7 @@ struct lease_core {
 	uint16_t reason;       /* why it ends or is to end (enum reason); 0 = it is not to */
 	uint16_t leave_reason; /* why it was asked to go */
 	uint64_t epoch;        /* 0 = not stored */
-	uint32_t ttl_ms;       /* longest time without a sign of life; 0 = any */
+	uint32_t ttl_ms;       /* longest time without a sign of life; 0 = any, as long as it has lanes */
 	uint64_t heard_ms;     /* last sign of life */
 	uint64_t late_ms;      /* when a release is forced or a yield is taken back; LEASE_NEVER */
 };
