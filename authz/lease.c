@@ -398,6 +398,8 @@ on_lane_gone(struct step *step)
 {
 	struct lease_core *lease = step->lease;
 
+	if (step->event->lane >= LEASE_LANES_MOST || !(lease->lanes >> step->event->lane & 1))
+		return; /* one that a fence took: it is heard of late */
 	lease->lanes &= (uint16_t) ~(1U << step->event->lane);
 	if (step->event->lane != 0)
 		return;

@@ -74,7 +74,7 @@ enum lease_event_kind {
 	LE_STORED,         /* epoch */
 	LE_NOT_STORED,     /* reason */
 	LE_JOIN,           /* epoch: a further lane */
-	LE_LANE_GONE,      /* lane */
+	LE_LANE_GONE,      /* lane: whoever was admitted as it last is gone */
 	LE_HEARD,          /* a sign of life at now_ms */
 	LE_TIME,           /* it is now_ms */
 	LE_RELEASE,        /* reason, until_ms: its holder is asked to go by itself until then */
