@@ -58,6 +58,8 @@ ask_share(const struct authz_facts *facts)
 		return REASON_SHARE_DISABLED;
 	if (facts->mode == MODE_RW && facts->share_read_only)
 		return REASON_SHARE_READ_ONLY;
+	if (facts->barred)
+		return REASON_BARRED;
 	return REASON_ALLOWED;
 }
 

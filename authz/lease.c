@@ -6,10 +6,7 @@
 
 #include <stddef.h>
 
-#define LOST_COURTESY_MS   500u /* lanes that outlive lane 0 are told why before they are killed */
-#define SILENT_COURTESY_MS 100u
-#define LATE_COURTESY_MS   100u
-#define REJOIN_MS          10000u /* a lease without a time to live that has no lanes either is not waited for longer */
+#define REJOIN_MS 10000u /* a lease without a time to live that has no lanes either is not waited for longer */
 
 struct step {
 	struct share_core *share;
@@ -406,7 +403,7 @@ on_lane_gone(struct step *step)
 	switch (lease->phase) {
 	case LEASE_LIVE:
 	case LEASE_YIELDED:
-		begin_end(step, lease, REASON_SESSION_LOST, LOST_COURTESY_MS);
+		begin_end(step, lease, REASON_SESSION_LOST, LEASE_LOST_COURTESY_MS);
 		return;
 	case LEASE_STANDBY:
 		end_standby(step, lease, REASON_SESSION_LOST);
@@ -469,13 +466,13 @@ on_time(struct step *step)
 	switch (lease->phase) {
 	case LEASE_LIVE:
 		if (late)
-			begin_end(step, lease, lease->leave_reason, LATE_COURTESY_MS);
+			begin_end(step, lease, lease->leave_reason, LEASE_LATE_COURTESY_MS);
 		else if (silent)
-			begin_end(step, lease, REASON_SILENT, SILENT_COURTESY_MS);
+			begin_end(step, lease, REASON_SILENT, LEASE_SILENT_COURTESY_MS);
 		return;
 	case LEASE_YIELDED:
 		if (silent)
-			begin_end(step, lease, REASON_SILENT, SILENT_COURTESY_MS);
+			begin_end(step, lease, REASON_SILENT, LEASE_SILENT_COURTESY_MS);
 		else if (late)
 			resume(step);
 		return;

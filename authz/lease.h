@@ -28,7 +28,11 @@
 #include "authz/reason.h"
 
 #define LEASE_LANES_MOST 16
-#define LEASE_NEVER      UINT64_MAX
+/* What a session has to end in order before it is killed: when lane 0 was lost, the TTL is over, a release is late. */
+#define LEASE_LOST_COURTESY_MS   500u
+#define LEASE_SILENT_COURTESY_MS 100u
+#define LEASE_LATE_COURTESY_MS   100u
+#define LEASE_NEVER              UINT64_MAX
 
 enum share_mode { SHARE_EXCLUSIVE = 0, SHARE_SHARED_READ = 1, SHARE_SHARED_WRITE = 2 };
 

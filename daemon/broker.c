@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "base/text.h"
+#include "daemon/timers.h"
 
 enum { FD_MONITOR = 3 };
 
@@ -79,7 +80,7 @@ static void
 on_retry(struct timer *timer)
 {
 	(void)timer;
-	leases_finish(&broker);
+	leases_retry(&broker);
 	guests_finish(&broker);
 }
 
@@ -133,10 +134,8 @@ static void
 stop(void)
 {
 	broker.stopping = true;
-	for (struct lease *lease = broker.leases, *next; lease; lease = next) {
-		next = lease->next;
-		lease_end(lease, REASON_STOPPING, 1000, "the daemon is stopping");
-	}
+	for (struct lease *lease = broker.leases; lease; lease = lease->next)
+		lease_end(lease, REASON_STOPPING, TIMER_CHANGE_COURTESY_MS, "the daemon is stopping");
 	for (struct guest *guest = broker.guests, *next; guest; guest = next) {
 		next = guest->next;
 		guest_stop(guest, REASON_STOPPING);
@@ -312,7 +311,7 @@ open_state(struct error *error)
 	broker.db = db_open(&paths, clock_wall_us(), error);
 	if (broker.db == NULL)
 		return -EIO;
-	code = leases_reconcile(&broker, error);
+	code = leases_reconcile(&broker, &broker.orphans, error);
 	if (code == 0)
 		code = guests_reconcile(&broker, error);
 	if (code == 0)
@@ -324,8 +323,8 @@ static int
 start(struct error *error)
 {
 	struct record record = {.event = EVENT_DAEMON_START,
-	    .detail = {{"version", NETBUS_VERSION, 0}, {"host", NULL, 0}},
-	    .detail_count = 2};
+	    .detail = {{"version", NETBUS_VERSION, 0}, {"host", NULL, 0}, {"orphaned", NULL, 0}},
+	    .detail_count = 3};
 	int code;
 
 	faults_init(&broker.faults);
@@ -343,6 +342,7 @@ start(struct error *error)
 	if (code < 0)
 		return code;
 	record.detail[1].text = broker.config->host.text;
+	record.detail[2].number = broker.orphans;
 	code = broker_record(&broker, &record, NULL, error);
 	if (code < 0)
 		return error_wrap(error, "the start cannot be recorded");
@@ -365,11 +365,9 @@ clean_up(void)
 	watch_stop(&broker.on_keys);
 	if (broker.keys.fd >= 0)
 		close(broker.keys.fd);
-	for (struct lease *lease = broker.leases, *next; lease; lease = next) {
-		next = lease->next;
-		timer_stop(&lease->expiry);
-		free(lease);
-	}
+	defer_stop(&broker.ends);
+	while (broker.leases)
+		lease_free(broker.leases);
 	for (struct guest *guest = broker.guests, *next; guest; guest = next) {
 		next = guest->next;
 		free(guest);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "authz/authz.h"
+#include "authz/lease.h"
 #include "base/buffer.h"
 #include "base/loop.h"
 #include "daemon/channel.h"
@@ -46,8 +47,13 @@ struct process {
 
 /* ---- live leases ---- */
 
-/*  LIVE -> ENDING (pages marked, FENCE sent) -> FENCED (nothing executes) -> recorded and freed; a record that cannot be written is tried again */
-enum lease_state { LEASE_LIVE, LEASE_ENDING, LEASE_FENCED };
+/* A share that somebody holds: the engine's view of it. */
+struct holding {
+	struct holding *next, **slot;
+	struct qualified share;
+	struct share_core core;
+	unsigned leases;
+};
 
 /* Sums over lanes that are gone; with the pages of those that are there, the lease's totals. */
 struct totals {
@@ -56,23 +62,42 @@ struct totals {
 	uint64_t timed, receive_ns, device_ns, send_ns, told, ring_ns, queue_ns, exchange_ns; /* struct lane_times */
 };
 
+/* A command that waits for the end of a lease (broker_receipt.c). */
+struct waiter {
+	struct waiter *next;
+	struct revoke *revoke;
+};
+
+/* What a session asked, while the engine and the database are asked in turn. */
+struct asking {
+	struct process *session;
+	const struct msg_ask_attach *attach; /* NULL: a JOIN */
+	const struct verdict *verdict;
+	const struct record *join;
+};
+
+/* What a lease is and may do next is the engine's (core); the rest is what its hands need. */
 struct lease {
 	struct lease *next, *prev;
 	struct broker *broker;
 	struct db_lease row;
-	enum lease_state state;
-	uint16_t lanes; /* bit n: lane n is in use */
+	struct lease_core core;
+	struct holding *holding;
+	const struct asking *asking;
 	struct totals gone;
-	struct timer expiry;
-	enum reason end_reason;
+	struct timer expiry, due;
 	char end_text[256];
 	uint64_t allow_record, end_record;
 	uint64_t ending_since_ns;
 	uint8_t fenced_lanes, killed;
+	enum release_mode release_mode; /* while it is asked to go */
+	uint64_t release_record;
+	bool left;               /* went by itself when it was asked to */
+	bool end_wanted;         /* fenced: its end is to be stored */
 	struct process *refuse;  /* the session that waits to hear that it got no device */
 	struct process *leaving; /* the session that waits to say goodbye */
 	char revoker[64], revoke_reason[256];
-	struct revoke *revoke; /* whose receipt waits for this */
+	struct waiter *waiters; /* whose receipts wait for its end */
 };
 
 /* ---- attachments of this host's guests ---- */
@@ -113,9 +138,10 @@ struct client {
 struct revoke {
 	struct client *client; /* NULL: left */
 	unsigned waiting;
-	unsigned ended, grants;
+	unsigned ended, grants, bars, forced;
 	uint64_t record;
-	const char *verb; /* "revoked", "denied" for the last sentence */
+	const char *verb;  /* "revoked", "denied" for the last sentence */
+	bool asked_nicely; /* soft or drain: what had to be forced is said */
 };
 
 struct broker {
@@ -129,6 +155,7 @@ struct broker {
 	int admin_fd;
 	bool ready, stopping, stop_recorded, stopped;
 	int64_t started_us;
+	unsigned orphans; /* leases that were found live at the start */
 
 	struct policy *policy; /* in force; NULL: none, everything is denied */
 	int64_t policy_loaded_us, load_failed_us;
@@ -142,6 +169,8 @@ struct broker {
 
 	struct process *processes;
 	struct lease *leases;
+	struct holding *holdings;
+	struct defer ends; /* at the end of a turn, the ends that are wanted are stored */
 	struct guest *guests;
 	struct client *clients;
 	unsigned client_count;
@@ -213,24 +242,48 @@ void session_asks_join(struct process *session, const struct msg_ask_join *ask);
 void session_leaves(struct process *session, const struct msg_leave *leave);
 void session_opened(struct broker *broker, uint32_t id, int page_fd); /* takes page_fd */
 void session_open_failed(struct broker *broker, const struct msg_open_failed *failed);
+/* What the engine asks for when a session asked: the allow on disk, then its event; the device for each of its lanes; a further lane; or the refusal. */
+struct lease_event attach_store(struct lease *lease);
+void attach_open(struct lease *lease);
+void attach_admit(struct lease *lease, uint8_t lane);
+void attach_refuse(struct lease *lease, enum reason reason);
 
-/* ---- broker_lease.c ---- */
-struct lease *lease_new(struct broker *broker, const struct db_lease *row, uint64_t record);
+/* ---- broker_lease.c: the hands of the lease engine (authz/lease.h) ---- */
+/* A lease that is yet to be asked for; NULL: out of memory. */
+struct lease *lease_new(struct broker *broker, const struct db_lease *row);
+void lease_free(struct lease *lease);
 struct lease *lease_find(struct broker *broker, const uint8_t id[static LEASE_ID_LEN]);
+/* Tells the engine and carries out what it asks for. The lease may be gone afterwards when it was refused (LE_ASK). */
+void lease_tell(struct lease *lease, const struct lease_event *event);
+/* Nothing more is submitted under it; when nothing executes any more its end is recorded. Only the first reason counts. */
+void lease_end(struct lease *lease, enum reason reason, uint32_t courtesy_ms, const char *text);
+/* The same, but its holder gets the time until the deadline to go by itself. `record`: what is quoted to it. */
+void lease_release(
+    struct lease *lease, enum reason reason, enum release_mode mode, uint32_t deadline_ms, uint64_t record);
+bool lease_is_live(const struct lease *lease);
 /* A session has this lane from now on; and has it no more. */
 void lease_take_lane(struct lease *lease, struct process *session, uint8_t lane);
 void lease_release_lane(struct process *session);
-/* Nothing more is submitted under it; when nothing executes any more its end is recorded. Only the first reason counts. */
-void lease_end(struct lease *lease, enum reason reason, uint32_t courtesy_ms, const char *text);
-void lease_fenced(struct broker *broker, const struct msg_fenced *fenced);
-/* Tries to record what is fenced. */
-void leases_finish(struct broker *broker);
 void lease_totals(const struct lease *lease, struct totals *totals);
+unsigned lease_lane_count(const struct lease *lease);
+uint64_t lease_now_ms(void);
+uint32_t lease_ttl_ms(const struct broker *broker);
+
+/* ---- broker_timers.c ---- */
+void lease_tell_timers(struct client *client);
+
+/* ---- broker_end.c: how a lease ends ---- */
+void lease_mark(struct lease *lease);
+void lease_fence(struct lease *lease, uint32_t courtesy_ms);
+void lease_fenced(struct broker *broker, const struct msg_fenced *fenced);
+/* Its end is stored at the end of this turn, with those of others. */
+void lease_want_end(struct lease *lease);
+/* Tries again to store what could not be stored. */
+void leases_retry(struct broker *broker);
 /* Ends leases that are no longer allowed, and marks them for `revoke` (may be NULL). */
 void leases_judge(struct broker *broker, struct revoke *revoke);
-/* At the start: what the last run left live. */
-int leases_reconcile(struct broker *broker, struct error *error);
-unsigned lease_lane_count(const struct lease *lease);
+/* At the start: what the last run left live. Says how many. */
+int leases_reconcile(struct broker *broker, unsigned *count, struct error *error);
 
 /* ---- broker_guest.c ---- */
 struct guest *guest_find(struct broker *broker, uint32_t id);
@@ -247,13 +300,28 @@ int guests_reconcile(struct broker *broker, struct error *error);
 
 /* ---- broker_revoke.c ---- */
 void revoke_asked(struct client *client, const struct msg_revoke *ask);
+
+/* ---- broker_steal.c ---- */
+void steal_asked(struct client *client, const struct msg_steal *ask);
+
+/* ---- broker_bar.c ---- */
+/* This VM does not attach the share again by itself; host "" = on any. Part of the open transaction; counts in *count. */
+int bar_store(struct client *client, const char *vm, const char *share, const char *host, const char *reason,
+    unsigned *count, struct error *error);
+void bars_asked(struct client *client, const struct msg_get_bars *ask);
+void bar_lift_asked(struct client *client, const struct msg_bar_lift *ask);
+
+/* ---- broker_receipt.c: who waits for the ends of leases ---- */
 struct revoke *revoke_new(struct client *client, const char *verb);
+/* Waits for the end of this lease, which its caller begins next. */
+void revoke_wait_for(struct revoke *revoke, struct lease *lease, const char *reason);
 /* Ends the lease for this revoke. */
 void revoke_lease(struct revoke *revoke, struct lease *lease, enum reason reason, uint32_t courtesy_ms);
-/* The end of a lease is recorded: its receipt. */
-void revoke_lease_ended(struct lease *lease);
+/* The end of a lease is recorded: its receipt, for all who wait for it. */
+void receipts_give(struct lease *lease);
 /* All was begun: answers at once when nothing is waited for. */
 void revoke_begun(struct revoke *revoke);
+void receipt_fill(const struct lease *lease, const char *outcome, struct msg_row_receipt *row);
 
 /* ---- broker_admin.c: the operators' socket ---- */
 void admin_open(struct broker *broker, int fd); /* takes fd */

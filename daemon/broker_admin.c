@@ -33,8 +33,9 @@ forget_waits(struct client *client)
 			guest->detaching = NULL;
 	}
 	for (struct lease *lease = broker->leases; lease; lease = lease->next)
-		if (lease->revoke && lease->revoke->client == client)
-			lease->revoke->client = NULL;
+		for (struct waiter *waiter = lease->waiters; waiter; waiter = waiter->next)
+			if (waiter->revoke->client == client)
+				waiter->revoke->client = NULL;
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/broker.h"
+#include "daemon/timers.h"
 
 /* ---- refusals ---- */
 
@@ -65,17 +66,18 @@ ask_record(const struct process *session, const struct msg_ask_attach *ask, cons
 }
 
 static int
-store_lease(struct broker *broker, struct db_lease *lease, struct record *record, uint64_t *seq, struct error *error)
+store_lease(struct lease *lease, struct record *record, struct error *error)
 {
+	struct broker *broker = lease->broker;
 	int code = db_begin(broker->db, error);
 
 	if (code < 0)
 		return code;
-	code = db_lease_add(broker->db, lease, error);
+	code = db_lease_add(broker->db, &lease->row, error);
 	if (code == 0) {
-		record->lease = lease->id;
-		record->epoch = lease->epoch;
-		code = db_record(broker->db, record, lease->started_us, seq, error);
+		record->lease = lease->row.id;
+		record->epoch = lease->row.epoch;
+		code = db_record(broker->db, record, lease->row.started_us, &lease->allow_record, error);
 	}
 	if (code < 0) {
 		db_rollback(broker->db);
@@ -107,7 +109,7 @@ may_discard(struct broker *broker, const struct question *question)
 }
 
 static void
-order_device(const struct lease *lease, struct process *session, uint8_t lane)
+order_device(const struct lease *lease, struct process *session)
 {
 	const struct config_share *share = config_share(lease->broker->config, lease->row.share.text);
 	struct msg_open_for order = {
@@ -115,7 +117,7 @@ order_device(const struct lease *lease, struct process *session, uint8_t lane)
 	    .writable = lease->row.mode,
 	    .discard = lease->row.discard,
 	    .exclusive = share && share->sharing == SHARE_EXCLUSIVE,
-	    .lane = lane,
+	    .lane = session->lane,
 	};
 
 	memcpy(order.lease, lease->row.id, sizeof order.lease);
@@ -124,11 +126,96 @@ order_device(const struct lease *lease, struct process *session, uint8_t lane)
 	session->granted = (struct msg_granted){.epoch = lease->row.epoch,
 	    .mode = lease->row.mode,
 	    .discard = lease->row.discard,
-	    .lane = lane,
+	    .lane = session->lane,
 	    .lanes = lease->row.lanes,
 	    .silence_ms = lease->broker->config->lease_ttl_ms};
 	memcpy(session->granted.lease, lease->row.id, sizeof session->granted.lease);
 	broker_tell_monitor(lease->broker, MSG_OPEN_FOR, &order);
+}
+
+/* ---- the engine's hands while a session asks ---- */
+
+struct lease_event
+attach_store(struct lease *lease)
+{
+	struct broker *broker = lease->broker;
+	const struct asking *asking = lease->asking;
+	struct record record = ask_record(asking->session, asking->attach, asking->verdict);
+	struct error error = {0};
+	int code = store_lease(lease, &record, &error);
+
+	if (code < 0) {
+		log_error("a lease of %s cannot be stored: %s", lease->row.share.text, error.text);
+		return (struct lease_event){.kind = LE_NOT_STORED, .reason = reason_of_failure(broker, code)};
+	}
+	broker_seal_soon(broker);
+	log_info("lease: %s for %s on %s, %s, epoch %llu, by rule %s", lease->row.share.text, lease->row.vm.text,
+	    lease->row.host, lease->row.mode ? "rw" : "ro", (unsigned long long)lease->row.epoch, lease->row.rule);
+	lease_take_lane(lease, asking->session, 0);
+	return (struct lease_event){.kind = LE_STORED, .epoch = lease->row.epoch, .now_ms = lease_now_ms()};
+}
+
+void
+attach_open(struct lease *lease)
+{
+	order_device(lease, lease->asking->session);
+}
+
+void
+attach_admit(struct lease *lease, uint8_t lane)
+{
+	struct process *session = lease->asking->session;
+	struct record record = *lease->asking->join;
+	struct error error = {0};
+
+	record.event = EVENT_JOIN_ALLOW;
+	record.decision = DECISION_ALLOW;
+	record.reason = reason_name(REASON_ALLOWED);
+	record.vm = lease->row.vm.text;
+	record.share = lease->row.share.text;
+	record.mode = lease->row.mode ? "rw" : "ro";
+	record.detail[2] = (struct record_detail){"lane", NULL, lane};
+	record.detail_count = 3;
+	if (broker_record(lease->broker, &record, NULL, &error) < 0) {
+		log_error("a lane cannot be recorded: %s", error.text);
+		lease_tell(lease, &(struct lease_event){.kind = LE_LANE_GONE, .lane = lane});
+		deny(session, REASON_AUDIT_UNAVAILABLE, 0);
+		return;
+	}
+	lease_take_lane(lease, session, lane);
+	order_device(lease, session);
+}
+
+/* A lease that never came about is forgotten. */
+void
+attach_refuse(struct lease *lease, enum reason reason)
+{
+	const struct asking *asking = lease->asking;
+	struct record record;
+
+	if (asking->attach == NULL) {
+		record = *asking->join;
+		refuse(asking->session, &record, (uint16_t)reason);
+		return;
+	}
+	record = ask_record(asking->session, asking->attach, asking->verdict);
+	record.event = EVENT_ATTACH_DENY;
+	refuse(asking->session, &record, (uint16_t)reason);
+	lease_free(lease);
+}
+
+/* ---- ATTACH ---- */
+
+static void
+fill_row(const struct process *session, const struct msg_ask_attach *ask, const struct verdict *verdict,
+    struct db_lease *row)
+{
+	randombytes_buf(row->id, sizeof row->id);
+	snprintf(row->vm.text, sizeof row->vm.text, "%s", ask->vm);
+	snprintf(row->share.text, sizeof row->share.text, "%s", ask->share);
+	snprintf(row->host, sizeof row->host, "%s", session->host);
+	snprintf(row->vm_uuid, sizeof row->vm_uuid, "%s", ask->vm_uuid);
+	snprintf(row->rule, sizeof row->rule, "%s", verdict->rule);
 }
 
 static void
@@ -136,8 +223,7 @@ grant(struct process *session, const struct msg_ask_attach *ask, const struct qu
     const struct verdict *verdict, int64_t expires_us)
 {
 	struct broker *broker = session->broker;
-	struct record record = ask_record(session, ask, verdict);
-	struct error error = {0};
+	const struct asking asking = {session, ask, verdict, NULL};
 	struct db_lease row = {
 	    .mode = ask->mode,
 	    .discard = may_discard(broker, question),
@@ -147,33 +233,21 @@ grant(struct process *session, const struct msg_ask_attach *ask, const struct qu
 	    .lanes = ask->lanes,
 	};
 	struct lease *lease;
-	uint64_t seq = 0;
-	int code;
 
-	randombytes_buf(row.id, sizeof row.id);
-	snprintf(row.vm.text, sizeof row.vm.text, "%s", ask->vm);
-	snprintf(row.share.text, sizeof row.share.text, "%s", ask->share);
-	snprintf(row.host, sizeof row.host, "%s", session->host);
-	snprintf(row.vm_uuid, sizeof row.vm_uuid, "%s", ask->vm_uuid);
-	snprintf(row.rule, sizeof row.rule, "%s", verdict->rule);
-	code = store_lease(broker, &row, &record, &seq, &error);
-	if (code < 0) {
-		log_error("a lease of %s cannot be stored: %s", ask->share, error.text);
-		record = ask_record(session, ask, verdict);
-		record.event = EVENT_ATTACH_DENY;
-		refuse(session, &record, reason_of_failure(broker, code));
-		return;
-	}
-	broker_seal_soon(broker);
-	lease = lease_new(broker, &row, seq);
+	fill_row(session, ask, verdict, &row);
+	lease = lease_new(broker, &row);
 	if (lease == NULL) {
-		broker_fail(broker, "out of memory");
+		broker_fail(broker, "out of memory, or the state database cannot be read");
 		return;
 	}
-	log_info("lease: %s for %s on %s, %s, epoch %llu, by rule %s", ask->share, ask->vm, session->host,
-	    ask->mode ? "rw" : "ro", (unsigned long long)row.epoch, row.rule);
-	lease_take_lane(lease, session, 0);
-	order_device(lease, session, 0);
+	lease->asking = &asking;
+	lease_tell(lease, &(struct lease_event){.kind = LE_ASK,
+			      .write = row.mode,
+			      .lanes_most = row.lanes,
+			      .ttl_ms = lease_ttl_ms(broker),
+			      .now_ms = lease_now_ms()});
+	if (session->lease) /* else it was refused, and is forgotten */
+		session->lease->asking = NULL;
 }
 
 void
@@ -212,63 +286,27 @@ session_asks_attach(struct process *session, const struct msg_ask_attach *ask)
 
 /* ---- JOIN ---- */
 
-static uint16_t
-judge_join(const struct process *session, const struct lease *lease, const struct msg_ask_join *ask)
-{
-	if (lease == NULL || strcmp(lease->row.host, session->host) != 0) /* another host's lease is none */
-		return REASON_LEASE_UNKNOWN;
-	if (lease->state != LEASE_LIVE || lease->leaving)
-		return REASON_LEASE_ENDED;
-	if (lease->row.epoch != ask->epoch)
-		return REASON_STALE_EPOCH;
-	if (lease_lane_count(lease) >= lease->row.lanes)
-		return REASON_LANES_EXHAUSTED;
-	return REASON_ALLOWED;
-}
-
-static uint8_t
-free_lane(const struct lease *lease)
-{
-	return (uint8_t)__builtin_ctz(~(unsigned)lease->lanes);
-}
-
 void
 session_asks_join(struct process *session, const struct msg_ask_join *ask)
 {
-	struct broker *broker = session->broker;
-	struct lease *lease = lease_find(broker, ask->lease);
-	uint16_t reason = judge_join(session, lease, ask);
-	struct error error = {0};
-	uint8_t lane;
+	struct lease *lease = lease_find(session->broker, ask->lease);
 	struct record record = {
 	    .event = EVENT_JOIN_DENY,
 	    .host = session->host,
 	    .lease = ask->lease,
 	    .epoch = ask->epoch,
-	    .detail = {{"source", session->source, 0}, {"session", NULL, session->id}, {"lane", NULL, 0}},
+	    .detail = {{"source", session->source, 0}, {"session", NULL, session->id}},
 	    .detail_count = 2,
 	};
+	const struct asking asking = {session, NULL, NULL, &record};
 
-	if (reason != REASON_ALLOWED) {
-		refuse(session, &record, reason);
+	if (lease == NULL || strcmp(lease->row.host, session->host) != 0) { /* another host's lease is none */
+		refuse(session, &record, REASON_LEASE_UNKNOWN);
 		return;
 	}
-	lane = free_lane(lease);
-	record.event = EVENT_JOIN_ALLOW;
-	record.decision = DECISION_ALLOW;
-	record.reason = reason_name(REASON_ALLOWED);
-	record.vm = lease->row.vm.text;
-	record.share = lease->row.share.text;
-	record.mode = lease->row.mode ? "rw" : "ro";
-	record.detail[2].number = lane;
-	record.detail_count = 3;
-	if (broker_record(broker, &record, NULL, &error) < 0) {
-		log_error("a lane cannot be recorded: %s", error.text);
-		deny(session, REASON_AUDIT_UNAVAILABLE, 0);
-		return;
-	}
-	lease_take_lane(lease, session, lane);
-	order_device(lease, session, lane);
+	lease->asking = &asking;
+	lease_tell(lease, &(struct lease_event){.kind = LE_JOIN, .epoch = ask->epoch, .now_ms = lease_now_ms()});
+	lease->asking = NULL;
 }
 
 /* ---- the device ---- */
@@ -290,8 +328,8 @@ session_opened(struct broker *broker, uint32_t id, int page_fd)
 		return;
 	}
 	session->page = page;
-	if (session->lease->state != LEASE_LIVE) { /* it ended while the device was opened */
-		atomic_store(&session->page->ended, (uint32_t)session->lease->end_reason);
+	if (!lease_is_live(session->lease)) { /* it ended while the device was opened */
+		atomic_store(&session->page->ended, (uint32_t)session->lease->core.reason);
 		return;
 	}
 	session->channel.state = CH_HELD;
@@ -332,6 +370,12 @@ session_leaves(struct process *session, const struct msg_leave *leave)
 	} else {
 		/* The session has closed the device; LEFT follows when that is certain, and recorded. */
 		lease->leaving = session;
-		lease_end(lease, REASON_DETACHED, 2000, "detached at the attach host's request");
+		lease->left = lease->core.leaving;
+		if (lease->left)
+			lease_end(
+			    lease, (enum reason)lease->core.leave_reason, TIMER_DETACH_COURTESY_MS, lease->end_text);
+		else
+			lease_end(
+			    lease, REASON_DETACHED, TIMER_DETACH_COURTESY_MS, "detached at the attach host's request");
 	}
 }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "daemon/broker.h"
+#include "daemon/timers.h"
 
 /* The names in a request, and whether this client may speak of them. Says what is wrong. */
 static bool
@@ -146,16 +147,20 @@ store_grant(struct client *client, struct db_grant *grant, uint64_t *seq, struct
 	    .admin = client->name,
 	    .share = grant->share.text,
 	    .mode = grant->mode ? "rw" : "ro",
-	    .detail = {{"grant", NULL, 0}, {"expires_us", NULL, (uint64_t)grant->expires_us},
-		{"why", grant->reason, 0}},
-	    .detail_count = 3,
+	    .detail = {{"grant", NULL, 0}, {"expires_us", NULL, (uint64_t)grant->expires_us}, {"why", grant->reason, 0},
+		{"bars_lifted", NULL, 0}},
+	    .detail_count = 4,
 	};
+	unsigned lifted = 0;
 	int code = db_begin(broker->db, error);
 
 	if (code < 0)
 		return code;
 	code = db_grant_add(broker->db, grant, error);
 	record.detail[0].number = grant->id;
+	if (code == 0) /* who grants anew means it */
+		code = db_bars_lift(broker->db, grant->vm.text, grant->share.text, &lifted, error);
+	record.detail[3].number = lifted;
 	if (code == 0)
 		code = db_record(broker->db, &record, grant->created_us, seq, error);
 	return commit_or_roll_back(client, code, error);
@@ -264,8 +269,8 @@ end_leases_of(struct client *client, const char *host, uint64_t seq)
 	revoke->record = seq;
 	revoke->waiting = 1;
 	for (struct lease *lease = client->broker->leases; lease; lease = lease->next)
-		if (lease->state == LEASE_LIVE && strcmp(lease->row.host, host) == 0)
-			revoke_lease(revoke, lease, REASON_HOST_DENIED, 1000);
+		if (lease_is_live(lease) && strcmp(lease->row.host, host) == 0)
+			revoke_lease(revoke, lease, REASON_HOST_DENIED, TIMER_CHANGE_COURTESY_MS);
 	revoke->waiting--;
 	revoke_begun(revoke);
 }
@@ -377,6 +382,12 @@ admin_change(struct client *client, uint16_t number, const union admin_body *bod
 		return;
 	case ADMIN_REVOKE:
 		revoke_checked(client, &body->revoke);
+		return;
+	case ADMIN_STEAL:
+		steal_asked(client, &body->steal);
+		return;
+	case ADMIN_BAR_LIFT:
+		bar_lift_asked(client, &body->bar_lift);
 		return;
 	case ADMIN_GUEST_ATTACH:
 		attach_asked(client, &body->guest_attach);

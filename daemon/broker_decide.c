@@ -94,6 +94,7 @@ gather_facts(struct broker *broker, const struct question *question, bool renewi
 	}
 	if (renewing)
 		return;
+	facts->barred = db_barred(broker->db, question->vm, question->share, question->host) != 0;
 	if (db_lease_count(broker->db, question->share, question->host, &count) < 0)
 		facts->state_ok = false;
 	facts->live_readers = count.readers;

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Live leases: their lanes, their totals, and their end. A lease is over when the monitor said that nothing executes under it any more *and* that is
- * recorded; until then nobody else gets an exclusive share.
+ * Live leases. What they are and what may become of them is the engine's (authz/lease.h); here are its hands: the list, the lanes and their pages, the
+ * clock. A lease is over when the monitor said that nothing executes under it any more *and* that is recorded; until then nobody else gets an
+ * exclusive share.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/auto.h"
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/text.h"
 #include "daemon/broker.h"
+#include "daemon/timers.h"
+#include "wire/silence.h"
 
 /* ---- totals ---- */
 
@@ -56,41 +55,83 @@ lease_totals(const struct lease *lease, struct totals *totals)
 unsigned
 lease_lane_count(const struct lease *lease)
 {
-	return (unsigned)__builtin_popcount(lease->lanes);
+	return (unsigned)__builtin_popcount(lease->core.lanes);
+}
+
+bool
+lease_is_live(const struct lease *lease)
+{
+	return lease->core.phase == LEASE_LIVE;
+}
+
+/* ---- shares that are held ---- */
+
+static struct holding *
+holding_find(struct broker *broker, const char *share)
+{
+	for (struct holding *holding = broker->holdings; holding; holding = holding->next)
+		if (strcmp(holding->share.text, share) == 0)
+			return holding;
+	return NULL;
+}
+
+/* The share's mode is the configuration's of now; leases that were made under another are the schema's care. */
+static struct holding *
+holding_get(struct broker *broker, const char *name)
+{
+	struct holding *holding = holding_find(broker, name);
+	struct db_share share;
+
+	if (db_share_get(broker->db, name, &share) < 0)
+		return NULL;
+	if (holding == NULL) {
+		holding = calloc(1, sizeof *holding);
+		if (holding == NULL)
+			return NULL;
+		holding->share = share.name;
+		holding->core.epoch = share.epoch;
+		holding->slot = &broker->holdings;
+		holding->next = broker->holdings;
+		if (holding->next)
+			holding->next->slot = &holding->next;
+		broker->holdings = holding;
+	}
+	holding->core.mode = (enum share_mode)share.share_mode;
+	holding->leases++;
+	return holding;
+}
+
+static void
+holding_put(struct holding *holding)
+{
+	if (--holding->leases > 0)
+		return;
+	*holding->slot = holding->next;
+	if (holding->next)
+		holding->next->slot = holding->slot;
+	free(holding);
 }
 
 /* ---- making and finding ---- */
 
-static void
-on_expired(struct timer *timer)
-{
-	struct lease *lease = CONTAINER_OF(timer, struct lease, expiry);
-	int64_t now_us = clock_wall_us();
-
-	/* The wall clock decides; the timer, which is monotonic, only wakes us. */
-	if (lease->row.expires_us > now_us)
-		timer_start(lease->broker->loop, timer, (uint64_t)(lease->row.expires_us - now_us) * 1000, on_expired);
-	else
-		lease_end(lease, REASON_EXPIRED, 1000, "its time was up");
-}
-
 struct lease *
-lease_new(struct broker *broker, const struct db_lease *row, uint64_t record)
+lease_new(struct broker *broker, const struct db_lease *row)
 {
 	struct lease *lease = calloc(1, sizeof *lease);
-	int64_t left_us = row->expires_us - row->started_us;
 
 	if (lease == NULL)
 		return NULL;
+	lease->holding = holding_get(broker, row->share.text);
+	if (lease->holding == NULL) {
+		free(lease);
+		return NULL;
+	}
 	lease->broker = broker;
 	lease->row = *row;
-	lease->allow_record = record;
 	lease->next = broker->leases;
 	if (lease->next)
 		lease->next->prev = lease;
 	broker->leases = lease;
-	if (row->expires_us)
-		timer_start(broker->loop, &lease->expiry, left_us > 0 ? (uint64_t)left_us * 1000 : 0, on_expired);
 	return lease;
 }
 
@@ -103,12 +144,13 @@ lease_find(struct broker *broker, const uint8_t id[static LEASE_ID_LEN])
 	return NULL;
 }
 
-static void
+void
 lease_free(struct lease *lease)
 {
 	struct broker *broker = lease->broker;
 
 	timer_stop(&lease->expiry);
+	timer_stop(&lease->due);
 	for (struct process *process = broker->processes; process; process = process->next)
 		if (process->lease == lease)
 			process->lease = NULL;
@@ -118,7 +160,185 @@ lease_free(struct lease *lease)
 		broker->leases = lease->next;
 	if (lease->next)
 		lease->next->prev = lease->prev;
+	holding_put(lease->holding);
 	free(lease);
+}
+
+/* ---- time ---- */
+
+uint64_t
+lease_now_ms(void)
+{
+	return clock_monotonic_ns() / NS_PER_MS;
+}
+
+/* The session gives up a silent peer at the TTL; the broker, which trusts no session to be alive, a little later. */
+uint32_t
+lease_ttl_ms(const struct broker *broker)
+{
+	return (uint32_t)silence_ms(SILENCE_BROKER_GIVES_UP, broker->config->lease_ttl_ms);
+}
+
+/* The last sign of life of its holder, as the sessions' pages have it. */
+static uint64_t
+heard_ms(const struct lease *lease)
+{
+	uint64_t heard_ns = 0;
+
+	for (const struct process *process = lease->broker->processes; process; process = process->next) {
+		uint64_t of_lane = process->lease == lease && process->page
+				       ? atomic_load_explicit(&process->page->heard_ns, memory_order_relaxed)
+				       : 0;
+
+		if (of_lane > heard_ns)
+			heard_ns = of_lane;
+	}
+	return heard_ns / NS_PER_MS;
+}
+
+static void on_due(struct timer *timer);
+
+static void
+wait_until_due(struct lease *lease)
+{
+	uint64_t due_ms = lease_due_ms(&lease->core), now_ms = lease_now_ms();
+
+	if (due_ms == LEASE_NEVER)
+		timer_stop(&lease->due);
+	else
+		timer_start(
+		    lease->broker->loop, &lease->due, due_ms > now_ms ? (due_ms - now_ms) * NS_PER_MS : 0, on_due);
+}
+
+/* A page is written by a process that parses hostile bytes: a sign of life from the future is none. */
+static void
+on_due(struct timer *timer)
+{
+	struct lease *lease = CONTAINER_OF(timer, struct lease, due);
+	uint64_t now_ms = lease_now_ms(), heard = heard_ms(lease);
+
+	lease_tell(lease, &(struct lease_event){.kind = LE_HEARD, .now_ms = heard <= now_ms ? heard : 0});
+	lease_tell(lease, &(struct lease_event){.kind = LE_TIME, .now_ms = now_ms});
+}
+
+static void
+on_expired(struct timer *timer)
+{
+	struct lease *lease = CONTAINER_OF(timer, struct lease, expiry);
+	int64_t now_us = clock_wall_us();
+
+	/* The wall clock decides; the timer, which is monotonic, only wakes us. */
+	if (lease->row.expires_us > now_us)
+		timer_start(lease->broker->loop, timer, (uint64_t)(lease->row.expires_us - now_us) * 1000, on_expired);
+	else
+		lease_end(lease, REASON_EXPIRED, TIMER_CHANGE_COURTESY_MS, "its time was up");
+}
+
+static void
+watch_expiry(struct lease *lease)
+{
+	int64_t left_us = lease->row.expires_us - clock_wall_us();
+
+	if (lease->row.expires_us)
+		timer_start(
+		    lease->broker->loop, &lease->expiry, left_us > 0 ? (uint64_t)left_us * 1000 : 0, on_expired);
+}
+
+/* ---- the engine's hands ---- */
+
+static void
+ask_release(const struct lease *lease, uint32_t left_ms)
+{
+	for (struct process *process = lease->broker->processes; process; process = process->next)
+		if (process->lease == lease && process->lane == 0)
+			process_release(process, lease->release_mode, left_ms, (enum reason)lease->core.leave_reason,
+			    lease->release_record);
+}
+
+static void
+carry_out(struct lease *lease, const struct lease_action *action)
+{
+	struct lease_event result;
+
+	switch (action->kind) {
+	case LA_REFUSE:
+		attach_refuse(lease, (enum reason)action->number);
+		return;
+	case LA_STORE:
+		result = attach_store(lease);
+		lease_tell(lease, &result);
+		return;
+	case LA_OPEN:
+		watch_expiry(lease);
+		attach_open(lease);
+		return;
+	case LA_ADMIT:
+		attach_admit(lease, (uint8_t)action->number);
+		return;
+	case LA_ASK_RELEASE:
+		ask_release(lease, action->number);
+		return;
+	case LA_MARK:
+		lease_mark(lease);
+		return;
+	case LA_FENCE:
+		lease_fence(lease, action->number);
+		return;
+	case LA_STORE_END:
+		lease_want_end(lease);
+		return;
+	case LA_RETRY_LATER:
+		broker_retry_soon(lease->broker);
+		return;
+	case LA_BROKEN:
+		broker_fail(lease->broker, "share %s: its epoch does not grow; the state cannot be trusted",
+		    lease->row.share.text);
+		return;
+	case LA_OVER: /* broker_end.c, which told the engine, goes on from there */
+		return;
+	case LA_STORE_MOVE:
+	case LA_PAUSE:
+	case LA_RESUME:
+	case LA_FAILED_MOVE: /* no message of netbus/1 begins a hand-over yet */
+		broker_fail(lease->broker, "share %s: a hand-over that nobody began", lease->row.share.text);
+	}
+}
+
+void
+lease_tell(struct lease *lease, const struct lease_event *event)
+{
+	struct lease_actions actions;
+
+	lease_step(&lease->holding->core, &lease->core, NULL, event, &actions);
+	wait_until_due(lease);
+	for (unsigned i = 0; i < actions.count; i++)
+		carry_out(lease, &actions.list[i]);
+}
+
+void
+lease_end(struct lease *lease, enum reason reason, uint32_t courtesy_ms, const char *text)
+{
+	if (lease->core.reason == 0)
+		snprintf(lease->end_text, sizeof lease->end_text, "%s", text);
+	lease_tell(lease,
+	    &(struct lease_event){
+		.kind = LE_END, .reason = (uint16_t)reason, .courtesy_ms = courtesy_ms, .now_ms = lease_now_ms()});
+}
+
+void
+lease_release(struct lease *lease, enum reason reason, enum release_mode mode, uint32_t deadline_ms, uint64_t record)
+{
+	uint64_t now_ms = lease_now_ms();
+
+	snprintf(lease->end_text, sizeof lease->end_text, "%s", reason_sentence((uint16_t)reason));
+	if (!lease->core.leaving || mode == RELEASE_SOFT) /* the stronger word */
+		lease->release_mode = mode;
+	lease->release_record = record;
+	if (lease->ending_since_ns == 0)
+		lease->ending_since_ns = clock_monotonic_ns();
+	lease_tell(lease,
+	    &(struct lease_event){
+		.kind = LE_RELEASE, .reason = (uint16_t)reason, .now_ms = now_ms, .until_ms = now_ms + deadline_ms});
 }
 
 /* ---- lanes ---- */
@@ -126,12 +346,10 @@ lease_free(struct lease *lease)
 void
 lease_take_lane(struct lease *lease, struct process *session, uint8_t lane)
 {
-	lease->lanes |= (uint16_t)(1U << lane);
 	session->lease = lease;
 	session->lane = lane;
 }
 
-/* The session is gone: lane 0 takes the lease with it. */
 void
 lease_release_lane(struct process *session)
 {
@@ -142,253 +360,11 @@ lease_release_lane(struct process *session)
 	if (session->page)
 		add_page(&lease->gone, session->page);
 	session->lease = NULL;
-	lease->lanes &= (uint16_t) ~(1U << session->lane);
 	if (lease->refuse == session)
 		lease->refuse = NULL;
 	if (lease->leaving == session)
 		lease->leaving = NULL;
-	if (session->lane == 0)
-		lease_end(lease, REASON_SESSION_LOST, 500, "the first lane's connection or process was lost");
-}
-
-/* ---- the end ---- */
-
-static void
-mark_pages(const struct lease *lease)
-{
-	for (struct process *process = lease->broker->processes; process; process = process->next)
-		if (process->lease == lease && process->page)
-			atomic_store_explicit(&process->page->ended, (uint32_t)lease->end_reason, memory_order_release);
-}
-
-void
-lease_end(struct lease *lease, enum reason reason, uint32_t courtesy_ms, const char *text)
-{
-	struct msg_fence fence = {
-	    .reason = (uint16_t)reason, .courtesy_ms = courtesy_ms, .quiet = lease->leaving != NULL};
-
-	if (lease->state != LEASE_LIVE)
-		return;
-	lease->state = LEASE_ENDING;
-	lease->end_reason = reason;
-	lease->ending_since_ns = clock_monotonic_ns();
-	snprintf(lease->end_text, sizeof lease->end_text, "%s", text);
-	timer_stop(&lease->expiry);
-	mark_pages(lease);
-	memcpy(fence.lease, lease->row.id, sizeof fence.lease);
-	broker_tell_monitor(lease->broker, MSG_FENCE, &fence);
-}
-
-static struct record
-end_record(const struct lease *lease, const struct totals *totals)
-{
-	return (struct record){
-	    .event = EVENT_LEASE_END,
-	    .reason = reason_name(lease->end_reason),
-	    .rule = lease->row.rule,
-	    .generation = lease->row.generation,
-	    .host = lease->row.host,
-	    .vm = lease->row.vm.text,
-	    .share = lease->row.share.text,
-	    .lease = lease->row.id,
-	    .epoch = lease->row.epoch,
-	    .mode = lease->row.mode ? "rw" : "ro",
-	    .detail = {{"text", lease->end_text, 0},
-		{"duration_us", NULL, (uint64_t)(clock_wall_us() - lease->row.started_us)},
-		{"completed", NULL, totals->completed}, {"aborted", NULL, totals->aborted},
-		{"errors", NULL, totals->errors}, {"reads", NULL, totals->reads}, {"writes", NULL, totals->writes},
-		{"flushes", NULL, totals->flushes}, {"discards", NULL, totals->discards},
-		{"read_bytes", NULL, totals->read_bytes}, {"written_bytes", NULL, totals->written_bytes},
-		{"killed", NULL, lease->killed}},
-	    .detail_count = 12,
-	};
-}
-
-static struct record
-revoke_record(const struct lease *lease, const struct totals *totals)
-{
-	return (struct record){
-	    .event = EVENT_REVOKE_DONE,
-	    .reason = reason_name(lease->end_reason),
-	    .admin = lease->revoker,
-	    .host = lease->row.host,
-	    .vm = lease->row.vm.text,
-	    .share = lease->row.share.text,
-	    .lease = lease->row.id,
-	    .epoch = lease->row.epoch,
-	    .mode = lease->row.mode ? "rw" : "ro",
-	    .detail = {{"why", lease->revoke_reason, 0}, {"last_completed", NULL, totals->last_completed},
-		{"completed", NULL, totals->completed}, {"aborted", NULL, totals->aborted},
-		{"killed", NULL, lease->killed},
-		{"elapsed_us", NULL, (clock_monotonic_ns() - lease->ending_since_ns) / 1000}},
-	    .detail_count = 6,
-	};
-}
-
-static int
-record_end(struct lease *lease, struct error *error)
-{
-	struct broker *broker = lease->broker;
-	int64_t now_us = clock_wall_us();
-	struct totals totals;
-	struct record end, revoked;
-	int code = db_begin(broker->db, error);
-
-	if (code < 0)
-		return code;
-	lease_totals(lease, &totals);
-	end = end_record(lease, &totals);
-	revoked = revoke_record(lease, &totals);
-	code = db_lease_end(broker->db, lease->row.id, now_us, (uint16_t)lease->end_reason, error);
-	if (code == 0)
-		code = db_record(broker->db, &end, now_us, &lease->end_record, error);
-	if (code == 0 && lease->end_reason == REASON_REVOKED)
-		code = db_record(broker->db, &revoked, now_us, NULL, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
-}
-
-/* Whoever waited for the end hears of it. */
-static void
-tell_end(struct lease *lease)
-{
-	struct process *session;
-
-	if ((session = TAKE(lease->refuse)) != NULL)
-		process_tell(session, MSG_DENIED,
-		    &(struct msg_denied){
-			.reason = reason_on_wire((uint16_t)lease->end_reason), .record = lease->end_record});
-	if ((session = TAKE(lease->leaving)) != NULL)
-		process_tell(session, MSG_LEFT, &(struct msg_left){0});
-	if (lease->revoke)
-		revoke_lease_ended(lease);
-}
-
-static bool
-finish(struct lease *lease)
-{
-	struct broker *broker = lease->broker;
-	struct error error = {0};
-
-	if (record_end(lease, &error) < 0) {
-		log_error("the end of the lease of %s by %s cannot be recorded, the share stays taken until it can: %s",
-		    lease->row.share.text, lease->row.vm.text, error.text);
-		return false;
-	}
-	log_info("lease ended: %s by %s on %s, epoch %llu: %s", lease->row.share.text, lease->row.vm.text,
-	    lease->row.host, (unsigned long long)lease->row.epoch, reason_name((uint16_t)lease->end_reason));
-	tell_end(lease);
-	lease_free(lease);
-	broker_seal_soon(broker);
-	return true;
-}
-
-void
-leases_finish(struct broker *broker)
-{
-	bool all = true;
-
-	for (struct lease *lease = broker->leases, *next; lease; lease = next) {
-		next = lease->next;
-		if (lease->state == LEASE_FENCED)
-			all = finish(lease) && all;
-	}
-	if (!all)
-		broker_retry_soon(broker);
-	broker_stop_go_on(broker);
-}
-
-void
-lease_fenced(struct broker *broker, const struct msg_fenced *fenced)
-{
-	struct lease *lease = lease_find(broker, fenced->lease);
-
-	if (lease == NULL || lease->state != LEASE_ENDING)
-		return;
-	lease->state = LEASE_FENCED;
-	lease->fenced_lanes = fenced->lanes;
-	lease->killed = fenced->killed;
-	leases_finish(broker);
-}
-
-/* ---- policy changed ---- */
-
-void
-leases_judge(struct broker *broker, struct revoke *revoke)
-{
-	for (struct lease *lease = broker->leases; lease; lease = lease->next) {
-		struct question question = {lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH,
-		    (enum policy_mode)lease->row.mode, true};
-		struct verdict verdict;
-		int64_t expires_us;
-
-		if (lease->state != LEASE_LIVE)
-			continue;
-		broker_decide(broker, &question, true, &verdict, &expires_us);
-		if (verdict.allowed)
-			continue;
-		snprintf(lease->end_text, sizeof lease->end_text, "%s", reason_sentence((uint16_t)verdict.reason));
-		if (revoke)
-			revoke_lease(revoke, lease, REASON_POLICY_CHANGED, 1000);
-		else
-			lease_end(lease, REASON_POLICY_CHANGED, 1000, reason_sentence((uint16_t)verdict.reason));
-	}
-}
-
-/* ---- the last run's ---- */
-
-struct orphans {
-	struct db_lease *list;
-	size_t count;
-	bool failed;
-};
-
-static void
-gather_orphan(const struct db_lease *lease, void *context)
-{
-	struct orphans *orphans = context;
-	struct db_lease *list = reallocarray(orphans->list, orphans->count + 1, sizeof *list);
-
-	if (list == NULL) {
-		orphans->failed = true;
-		return;
-	}
-	orphans->list = list;
-	list[orphans->count++] = *lease;
-}
-
-/* All processes of the last run are gone (they die with their monitor, and a device that is still in use has its lock), so the
- * leases are; only their record is missing. */
-int
-leases_reconcile(struct broker *broker, struct error *error)
-{
-	struct orphans orphans = {0};
-	int code = db_leases_each(broker->db, &(struct db_lease_filter){0}, gather_orphan, &orphans);
-
-	if (orphans.failed)
-		code = -ENOMEM;
-	if (code < 0)
-		error_errno(error, code, "the leases of the last run cannot be read");
-	for (size_t i = 0; i < orphans.count && code == 0; i++) {
-		struct lease orphan = {.broker = broker, .row = orphans.list[i], .end_reason = REASON_ORPHANED};
-		struct record record = end_record(&orphan, &(struct totals){0});
-
-		record.event = EVENT_LEASE_ORPHANED;
-		record.detail[0].text = reason_sentence(REASON_ORPHANED);
-		record.detail_count = 1;
-		code = db_begin(broker->db, error);
-		if (code == 0)
-			code = db_lease_end(broker->db, orphan.row.id, clock_wall_us(), REASON_ORPHANED, error);
-		if (code == 0)
-			code = db_record(broker->db, &record, clock_wall_us(), NULL, error);
-		if (code == 0)
-			code = db_commit(broker->db, error);
-		else
-			db_rollback(broker->db);
-	}
-	free(orphans.list);
-	return code;
+	if (lease_is_live(lease) && session->lane == 0 && lease->end_text[0] == '\0')
+		snprintf(lease->end_text, sizeof lease->end_text, "the first lane's connection or process was lost");
+	lease_tell(lease, &(struct lease_event){.kind = LE_LANE_GONE, .lane = session->lane});
 }

@@ -376,6 +376,8 @@ get_leases(struct client *client, const struct msg_get_leases *ask)
 		if (!is_wanted(client, ask, &lease->row))
 			continue;
 		tell_live(client, lease);
+		if (ask->timers)
+			lease_tell_timers(client);
 		listing.count++;
 	}
 	if (ask->ended || one)
@@ -680,6 +682,9 @@ admin_read(struct client *client, uint16_t number, const union admin_body *body)
 		return;
 	case ADMIN_EXPLAIN:
 		explain(client, &body->explain);
+		return;
+	case ADMIN_GET_BARS:
+		bars_asked(client, &body->get_bars);
 		return;
 	case ADMIN_GET_FINDINGS:
 		get_findings(client);

@@ -12,90 +12,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "daemon/broker.h"
+#include "daemon/timers.h"
 
-#define COURTESY_MS 1000u
-
-struct revoke *
-revoke_new(struct client *client, const char *verb)
-{
-	struct revoke *revoke = calloc(1, sizeof *revoke);
-
-	if (revoke) {
-		revoke->client = client;
-		revoke->verb = verb;
-	}
-	return revoke;
-}
-
-static void
-answer(struct revoke *revoke)
-{
-	char grants[48] = "";
-
-	if (revoke->grants)
-		snprintf(grants, sizeof grants, ", %u grant%s removed", revoke->grants, revoke->grants == 1 ? "" : "s");
-	client_done(revoke->client, ADMIN_OK, revoke->record, "%s: %u lease%s ended%s%s", revoke->verb, revoke->ended,
-	    revoke->ended == 1 ? "" : "s", grants, revoke->ended ? "; no byte moves under them any more" : "");
-	free(revoke);
-}
-
-void
-revoke_begun(struct revoke *revoke)
-{
-	if (revoke->waiting == 0)
-		answer(revoke);
-}
-
-void
-revoke_lease(struct revoke *revoke, struct lease *lease, enum reason reason, uint32_t courtesy_ms)
-{
-	if (lease->revoke) /* another command waits for it already; its end is the same */
-		return;
-	lease->revoke = revoke;
-	revoke->waiting++;
-	if (lease->revoker[0] == '\0' && revoke->client)
-		snprintf(lease->revoker, sizeof lease->revoker, "%s", revoke->client->name);
-	lease_end(lease, reason, courtesy_ms, reason_sentence((uint16_t)reason));
-}
-
-static void
-fill_receipt(const struct lease *lease, struct msg_row_receipt *row)
-{
-	struct totals totals;
-
-	lease_totals(lease, &totals);
-	*row = (struct msg_row_receipt){.epoch = lease->row.epoch,
-	    .last_completed = totals.last_completed,
-	    .completed = totals.completed,
-	    .aborted = totals.aborted,
-	    .in_flight = totals.submitted - totals.completed,
-	    .lanes = lease_lane_count(lease),
-	    .record = lease->end_record};
-	memcpy(row->lease, lease->row.id, sizeof row->lease);
-	snprintf(row->vm, sizeof row->vm, "%s", lease->row.vm.text);
-	snprintf(row->share, sizeof row->share, "%s", lease->row.share.text);
-	snprintf(row->host, sizeof row->host, "%s", lease->row.host);
-	snprintf(row->mode, sizeof row->mode, "%s", lease->row.mode ? "rw" : "ro");
-}
-
-void
-revoke_lease_ended(struct lease *lease)
-{
-	struct revoke *revoke = TAKE(lease->revoke);
-	struct msg_row_receipt row;
-
-	fill_receipt(lease, &row);
-	row.in_flight = 0;
-	row.lanes = lease->fenced_lanes;
-	row.killed = lease->killed;
-	row.elapsed_us = (clock_monotonic_ns() - lease->ending_since_ns) / 1000;
-	snprintf(row.outcome, sizeof row.outcome, "%s", lease->killed ? "forced" : "drained");
-	revoke->ended++;
-	revoke->waiting--;
-	if (revoke->client)
-		client_row(revoke->client, ADMIN_ROW_RECEIPT, &row);
-	revoke_begun(revoke);
-}
+enum { REVOKE_HARD, REVOKE_DRAIN, REVOKE_SOFT, REVOKE_HIDE };
 
 /* ---- what a command means ---- */
 
@@ -105,8 +24,15 @@ struct selection {
 	struct db_grant by_grant; /* of --grant */
 	struct db_grant *grants;
 	size_t grant_count;
+	unsigned bars;
 	bool failed;
 };
+
+static bool
+hides(const struct selection *selection)
+{
+	return selection->ask->mode == REVOKE_HIDE;
+}
 
 static bool
 is_any(const char *filter, const char *text)
@@ -198,7 +124,7 @@ count_leases(const struct selection *selection)
 	unsigned count = 0;
 
 	for (const struct lease *lease = selection->client->broker->leases; lease; lease = lease->next)
-		count += lease->state == LEASE_LIVE && selects_lease(selection, lease);
+		count += lease_is_live(lease) && selects_lease(selection, lease);
 	return count;
 }
 
@@ -230,12 +156,33 @@ remove_grants(struct selection *selection, int64_t now_us, struct error *error)
 	return code;
 }
 
+/* What was revoked does not come back by itself, unless that was asked for. Grants that are removed one by one leave the rest as the policy has it. */
+static int
+store_bars(struct selection *selection, struct error *error)
+{
+	const struct msg_revoke *ask = selection->ask;
+	struct broker *broker = selection->client->broker;
+	int code = 0;
+
+	if (ask->keep_grants || ask->grant)
+		return 0;
+	if (ask->vm[0] && ask->share[0])
+		return bar_store(
+		    selection->client, ask->vm, ask->share, ask->host, ask->reason, &selection->bars, error);
+	for (const struct lease *lease = broker->leases; lease && code == 0; lease = lease->next)
+		if (lease_is_live(lease) && selects_lease(selection, lease))
+			code = bar_store(selection->client, lease->row.vm.text, lease->row.share.text,
+			    ask->host[0] ? lease->row.host : "", ask->reason, &selection->bars, error);
+	return code;
+}
+
 static int
 store(struct selection *selection, unsigned leases, uint64_t *seq, struct error *error)
 {
 	struct broker *broker = selection->client->broker;
 	const struct msg_revoke *ask = selection->ask;
 	int64_t now_us = clock_wall_us();
+	static const char *const modes[] = {"hard", "drain", "soft", "hide"};
 	struct record record = {
 	    .event = EVENT_REVOKE_BEGIN,
 	    .host = ask->host,
@@ -243,8 +190,9 @@ store(struct selection *selection, unsigned leases, uint64_t *seq, struct error 
 	    .admin = selection->client->name,
 	    .share = ask->share,
 	    .lease = has_lease_id(ask) ? ask->lease : NULL,
-	    .detail = {{"why", ask->reason, 0}, {"leases", NULL, leases}, {"grants", NULL, selection->grant_count}},
-	    .detail_count = 3,
+	    .detail = {{"why", ask->reason, 0}, {"leases", NULL, leases}, {"grants", NULL, selection->grant_count},
+		{"revoke_mode", modes[ask->mode], 0}},
+	    .detail_count = 4,
 	};
 	int code = db_begin(broker->db, error);
 
@@ -255,6 +203,8 @@ store(struct selection *selection, unsigned leases, uint64_t *seq, struct error 
 	code = db_record(broker->db, &record, now_us, seq, error);
 	if (code == 0)
 		code = remove_grants(selection, now_us, error);
+	if (code == 0)
+		code = store_bars(selection, error);
 	if (code < 0) {
 		db_rollback(broker->db);
 		return code;
@@ -273,7 +223,7 @@ must_end(struct selection *selection, const struct lease *lease)
 	struct verdict verdict;
 	int64_t expires_us;
 
-	if (lease->state != LEASE_LIVE || !selects_lease(selection, lease))
+	if (!lease_is_live(lease) || !selects_lease(selection, lease))
 		return false;
 	if (selection->ask->grant == 0)
 		return true;
@@ -284,6 +234,8 @@ must_end(struct selection *selection, const struct lease *lease)
 static void
 note_what_stays(const struct selection *selection)
 {
+	if (hides(selection))
+		client_note(selection->client, "mode hide: leases that live go on; nobody attaches anew");
 	if (selection->ask->keep_grants)
 		client_note(selection->client, "grants stay (--keep-grants): the VMs may attach again at once");
 	else if (selection->ask->host[0])
@@ -293,19 +245,31 @@ note_what_stays(const struct selection *selection)
 }
 
 static void
+end_one(struct selection *selection, struct revoke *revoke, struct lease *lease)
+{
+	const struct msg_revoke *ask = selection->ask;
+	uint32_t courtesy_ms = ask->courtesy_ms ? ask->courtesy_ms : TIMER_REVOKE_COURTESY_MS;
+	uint32_t deadline_ms = ask->deadline_ms ? ask->deadline_ms : TIMER_RELEASE_DEADLINE_MS;
+
+	revoke_wait_for(revoke, lease, ask->reason);
+	if (ask->mode == REVOKE_HARD)
+		lease_end(lease, REASON_REVOKED, courtesy_ms, reason_sentence(REASON_REVOKED));
+	else
+		lease_release(lease, REASON_REVOKED, ask->mode == REVOKE_DRAIN ? RELEASE_DRAIN : RELEASE_SOFT,
+		    deadline_ms, revoke->record);
+}
+
+static void
 carry_out(struct selection *selection, struct revoke *revoke)
 {
 	struct broker *broker = selection->client->broker;
-	uint32_t courtesy_ms = selection->ask->courtesy_ms ? selection->ask->courtesy_ms : COURTESY_MS;
 
 	note_what_stays(selection);
+	revoke->asked_nicely = selection->ask->mode != REVOKE_HARD;
 	revoke->waiting = 1; /* the answer waits for this loop */
-	for (struct lease *lease = broker->leases; lease; lease = lease->next) {
-		if (!must_end(selection, lease))
-			continue;
-		snprintf(lease->revoke_reason, sizeof lease->revoke_reason, "%s", selection->ask->reason);
-		revoke_lease(revoke, lease, REASON_REVOKED, courtesy_ms);
-	}
+	for (struct lease *lease = broker->leases; lease && !hides(selection); lease = lease->next)
+		if (must_end(selection, lease))
+			end_one(selection, revoke, lease);
 	revoke->waiting--;
 	revoke_begun(revoke);
 }
@@ -318,12 +282,13 @@ preview(struct selection *selection, unsigned leases)
 	for (const struct lease *lease = client->broker->leases; lease; lease = lease->next) {
 		struct msg_row_receipt row;
 
-		if (lease->state != LEASE_LIVE || !selects_lease(selection, lease))
+		if (!lease_is_live(lease) || !selects_lease(selection, lease))
 			continue;
-		fill_receipt(lease, &row);
-		snprintf(row.outcome, sizeof row.outcome, "would-end");
+		receipt_fill(lease, hides(selection) ? "would-stay" : "would-end", &row);
 		client_row(client, ADMIN_ROW_RECEIPT, &row);
 	}
+	if (hides(selection))
+		leases = 0;
 	client_done(client, ADMIN_OK, 0, "would end %u lease%s and remove %zu grant%s", leases, leases == 1 ? "" : "s",
 	    selection->grant_count, selection->grant_count == 1 ? "" : "s");
 }
@@ -337,7 +302,7 @@ revoke_selected(struct selection *selection)
 	struct revoke *revoke;
 	uint64_t seq = 0;
 
-	if (leases == 0 && selection->grant_count == 0) {
+	if (leases == 0 && selection->grant_count == 0 && !(selection->ask->vm[0] && selection->ask->share[0])) {
 		client_done(client, ADMIN_NOT_FOUND, 0,
 		    "nothing that is granted or leased matches; see netbus-admin lease list and grant list");
 		return;
@@ -354,12 +319,13 @@ revoke_selected(struct selection *selection)
 	if (store(selection, leases, &seq, &error) < 0) {
 		/* Taking away is the safe direction: the leases end all the same, and their ends are recorded as soon as that is possible. */
 		client_note(client, "the grants could not be removed, nor the revoke be recorded: %s", error.text);
-		selection->grant_count = 0;
+		selection->grant_count = selection->bars = 0;
 	} else {
 		broker_seal_soon(client->broker);
 	}
 	revoke->record = seq;
 	revoke->grants = (unsigned)selection->grant_count;
+	revoke->bars = selection->bars;
 	carry_out(selection, revoke);
 }
 

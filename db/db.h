@@ -92,6 +92,28 @@ int db_grant_until(struct db *db, const char *vm, const char *share, const char 
 int db_grants_each(struct db *db, const char *vm, const char *share, const char *host,
     void (*each)(const struct db_grant *, void *), void *context);
 
+/* ---- bars: what was revoked does not attach again by itself ---- */
+struct db_bar {
+	uint64_t id; /* never reused */
+	struct qualified vm, share;
+	char host[64]; /* "" = any */
+	int64_t made_us;
+	char maker[64], reason[256];
+};
+struct db_bar_filter {
+	const char *vm, *share, *host; /* NULL = any */
+};
+/* One for each VM, share and host: a second one renews the first. Sets id. */
+int db_bar_add(struct db *db, struct db_bar *bar, struct error *error);
+int db_bar_get(struct db *db, uint64_t id, struct db_bar *bar); /* 0, -ENOENT */
+int db_bar_lift(struct db *db, uint64_t id, struct error *error);
+/* All of this VM and share. */
+int db_bars_lift(struct db *db, const char *vm, const char *share, unsigned *count, struct error *error);
+/* The bar that is in the way, or 0. */
+uint64_t db_barred(struct db *db, const char *vm, const char *share, const char *host);
+int db_bars_each(
+    struct db *db, const struct db_bar_filter *filter, void (*each)(const struct db_bar *, void *), void *context);
+
 /* ---- the policy in force: kept for a start at which the files on disk are faulty ---- */
 struct db_policy_file {
 	const char *name, *text;

@@ -77,6 +77,12 @@ const char *const db_migrations[] = {
     "  chain BLOB NOT NULL CHECK (length(chain) = 32), edge BLOB NOT NULL"
     ") STRICT;"
     "INSERT INTO trail VALUES (1, 0, 0, zeroblob(32), zeroblob(0));",
+
+    /* 2: bars */
+    "CREATE TABLE bars ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, vm TEXT NOT NULL, share TEXT NOT NULL, host TEXT NOT NULL,"
+    "  made_us INTEGER NOT NULL, maker TEXT NOT NULL, reason TEXT NOT NULL, UNIQUE (vm, share, host)"
+    ") STRICT;",
 };
 
 const int db_migration_count = (int)(sizeof db_migrations / sizeof db_migrations[0]);
