@@ -58,9 +58,13 @@ ask_share(const struct authz_facts *facts)
 		return REASON_SHARE_DISABLED;
 	if (facts->mode == MODE_RW && facts->share_read_only)
 		return REASON_SHARE_READ_ONLY;
-	if (facts->barred)
-		return REASON_BARRED;
 	return REASON_ALLOWED;
+}
+
+static enum reason
+ask_bars(const struct authz_facts *facts)
+{
+	return facts->barred ? REASON_BARRED : REASON_ALLOWED;
 }
 
 static enum reason
@@ -78,6 +82,8 @@ ask_all(const struct policy_verdict *policy, const struct authz_facts *facts)
 		reason = ask_policy(policy);
 	if (reason == REASON_ALLOWED)
 		reason = ask_share(facts);
+	if (reason == REASON_ALLOWED)
+		reason = ask_bars(facts);
 	if (reason == REASON_ALLOWED)
 		reason = ask_holders(facts);
 	if (reason == REASON_ALLOWED)

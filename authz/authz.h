@@ -2,7 +2,7 @@
  *
  * May this subject have this share now? Policy's verdict and the facts of the database become one answer with one reason.
  *
- * Pure. The order of the questions is fixed (identity, host, policy, share, mode, holders, quota), so that the same facts give the
+ * Pure. The order of the questions is fixed (identity, host, policy, share, mode, bars, holders, quota), so that the same facts give the
  * same reason everywhere, and so that a stranger learns nothing about shares that policy does not let him see.
  */
 #ifndef NETBUS_AUTHZ_AUTHZ_H

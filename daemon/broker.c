@@ -305,13 +305,10 @@ confine(struct error *error)
 static int
 open_state(struct error *error)
 {
-	struct db_paths paths = {broker.config->state_db, broker.config->audit_trail, broker.config->audit_checkpoint};
-	int code;
+	int code = broker_open_db(&broker, error);
 
-	broker.db = db_open(&paths, clock_wall_us(), error);
-	if (broker.db == NULL)
-		return -EIO;
-	code = leases_reconcile(&broker, &broker.orphans, error);
+	if (code == 0)
+		code = leases_reconcile(&broker, &broker.orphans, error);
 	if (code == 0)
 		code = guests_reconcile(&broker, error);
 	if (code == 0)
@@ -354,6 +351,19 @@ start(struct error *error)
 	return 0;
 }
 
+static int
+adopt(struct error *error)
+{
+	int code = load_config(error);
+
+	if (code == 0)
+		code = confine(error);
+	if (code == 0)
+		code = broker_adopt(&broker, strcmp(broker.adopt, "keep") == 0, error);
+	config_free(broker.config);
+	return code;
+}
+
 static void
 clean_up(void)
 {
@@ -382,7 +392,7 @@ clean_up(void)
 	loop_free(broker.loop);
 }
 
-/* --id N --config PATH --root DIR: by the monitor only. */
+/* --id N --config PATH --root DIR [--adopt drop|keep]: by the monitor only. */
 static int
 take_arguments(int argc, char **argv, struct error *error)
 {
@@ -391,6 +401,8 @@ take_arguments(int argc, char **argv, struct error *error)
 			broker.config_path = argv[i + 1];
 		else if (strcmp(argv[i], "--root") == 0)
 			broker.root = argv[i + 1];
+		else if (strcmp(argv[i], "--adopt") == 0)
+			broker.adopt = argv[i + 1];
 	}
 	return broker.config_path ? 0 : error_set(error, -EINVAL, "netbus-broker is started by netbusd, not by hand");
 }
@@ -406,10 +418,13 @@ main(int argc, char **argv)
 		log_error("libsodium cannot be set up");
 		return 1;
 	}
-	if (sandbox_begin(&error) < 0 || take_arguments(argc, argv, &error) < 0 || start(&error) < 0) {
+	if (sandbox_begin(&error) < 0 || take_arguments(argc, argv, &error) < 0 ||
+	    (broker.adopt ? adopt(&error) : start(&error)) < 0) {
 		log_error("%s", error.text);
 		return 1;
 	}
+	if (broker.adopt)
+		return 0;
 	code = loop_run(broker.loop);
 	clean_up();
 	return code < 0 ? 1 : code;

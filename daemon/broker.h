@@ -147,6 +147,7 @@ struct revoke {
 struct broker {
 	struct loop *loop;
 	const char *config_path, *root;
+	const char *adopt; /* "drop" or "keep" the grants; NULL: serve */
 	struct config *config;
 	struct db *db;
 	struct channel monitor, keys; /* keys.fd -1 until the monitor gave it */
@@ -195,6 +196,12 @@ int broker_record(struct broker *broker, const struct record *record, uint64_t *
 void broker_seal_soon(struct broker *broker);
 void broker_retry_soon(struct broker *broker);
 
+/* ---- broker_adopt.c ---- */
+/* Opens the state; an error says what to do. */
+int broker_open_db(struct broker *broker, struct error *error);
+/* netbusd --adopt-state: does it, and prints what it did. */
+int broker_adopt(struct broker *broker, bool keep_grants, struct error *error);
+
 /* ---- broker_policy.c ---- */
 /* At the start: the files, or when they are faulty the copy of the last good ones, or none. */
 int policy_start(struct broker *broker, struct error *error);
@@ -214,7 +221,7 @@ struct question {
 	bool proved;
 };
 /* The policy's and authz's answer from the facts of now. *expires_us: when a lease ends at the latest, 0 = never. `renewing`: for a lease that holds the
- * share itself, so that holders and quota are not asked. */
+ * share itself, so that bars, holders and quota are not asked. */
 void broker_decide(struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict,
     int64_t *expires_us);
 /* The same at another time (0: now), for policy explain. */

@@ -55,7 +55,7 @@ or_any(const char *filter)
 void
 bars_asked(struct client *client, const struct msg_get_bars *ask)
 {
-	const struct db_bar_filter filter = {or_any(ask->vm), or_any(ask->share), or_any(ask->host)};
+	const struct db_bar_filter filter = {or_any(ask->vm), or_any(ask->share), or_any(ask->host), NULL};
 
 	if (db_bars_each(client->broker->db, &filter, tell_bar, client) < 0)
 		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");

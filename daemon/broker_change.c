@@ -151,16 +151,17 @@ store_grant(struct client *client, struct db_grant *grant, uint64_t *seq, struct
 		{"bars_lifted", NULL, 0}},
 	    .detail_count = 4,
 	};
-	unsigned lifted = 0;
-	int code = db_begin(broker->db, error);
+	int lifted = 0, code = db_begin(broker->db, error);
 
 	if (code < 0)
 		return code;
 	code = db_grant_add(broker->db, grant, error);
 	record.detail[0].number = grant->id;
-	if (code == 0) /* who grants anew means it */
-		code = db_bars_lift(broker->db, grant->vm.text, grant->share.text, &lifted, error);
-	record.detail[3].number = lifted;
+	if (code == 0) { /* who grants anew means it */
+		lifted = db_bars_lift(broker->db, grant->vm.text, grant->share.text, error);
+		code = lifted < 0 ? lifted : 0;
+	}
+	record.detail[3].number = lifted > 0 ? (uint64_t)lifted : 0;
 	if (code == 0)
 		code = db_record(broker->db, &record, grant->created_us, seq, error);
 	return commit_or_roll_back(client, code, error);

@@ -41,6 +41,7 @@ seal_start(struct broker *broker)
 
 	if (broker->sealing || broker->seal_refused || broker->keys.fd < 0 || !broker->has_identity)
 		return;
+	db_settle(broker->db);
 	db_head(broker->db, &head);
 	if (head.size == broker->sealed_lines)
 		return;

@@ -589,6 +589,7 @@ complete_paths(struct parse *parse, const char *root)
 	default_path(parse, &config->state_db, config->state_directory, "state.db");
 	default_path(parse, &config->audit_trail, config->log_directory, "audit.jsonl");
 	default_path(parse, &config->audit_checkpoint, config->log_directory, "audit.checkpoint");
+	default_path(parse, &config->epoch_mark, config->log_directory, "epoch.mark");
 	default_path(parse, &config->admin_socket, config->run_directory, "admin.sock");
 	if (config->admin_socket && strlen(config->admin_socket) > SOCKET_PATH_MAX)
 		faults_add(parse->faults, yaml_name(parse->file), 0, 0,
@@ -688,7 +689,7 @@ config_free(struct config *config)
 	free_people(&config->auditors);
 	char *const texts[] = {config->attach_directory, config->attach_group, config->state_directory,
 	    config->log_directory, config->run_directory, config->pki_directory, config->policy_directory,
-	    config->state_db, config->audit_trail, config->audit_checkpoint, config->admin_socket};
+	    config->state_db, config->audit_trail, config->audit_checkpoint, config->epoch_mark, config->admin_socket};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		free(texts[i]);
 	free(config->shares);

@@ -89,7 +89,8 @@ struct config {
 	char *state_db;         /* state/state.db */
 	char *audit_trail;      /* log/audit.jsonl */
 	char *audit_checkpoint; /* log/audit.checkpoint */
-	char *admin_socket;     /* run/admin.sock */
+	char *epoch_mark;   /* log/epoch.mark: beside the trail, so that restoring the state does not take it along */
+	char *admin_socket; /* run/admin.sock */
 
 	struct yaml_file *source; /* label texts point into it */
 };

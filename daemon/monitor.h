@@ -128,7 +128,7 @@ const struct credentials *role_credentials(const struct monitor *monitor, enum r
 
 /* ---- monitor_child.c ---- */
 #define CHILD_FDS       3
-#define CHILD_ARGUMENTS 4
+#define CHILD_ARGUMENTS 6
 struct child_plan {
 	enum role role;
 	int fds[CHILD_FDS]; /* become 4, 5, 6; borrowed; fd_count of them */
@@ -139,6 +139,8 @@ struct child_plan {
 const char *child_poll_us(const struct monitor *monitor);
 /* NULL with error set. The child belongs to the monitor's list until it is reaped. */
 struct child *child_start(struct monitor *monitor, const struct child_plan *plan, struct error *error);
+/* The same for one that does its work and ends, with nobody else around: waits. 0 when it ended with code 0; what it printed is all that it says. */
+int child_run(struct monitor *monitor, const struct child_plan *plan, struct error *error);
 /* SIGKILL. `cause` is said once it is reaped. Harmless when it is dead already. */
 void child_kill(struct child *child, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct child *child_find(const struct monitor *monitor, enum role role, uint32_t id);
@@ -159,6 +161,8 @@ void monitor_child_ended(struct child *child, bool clean, const char *cause);
 
 /* ---- monitor_start.c: the order of the start ---- */
 int monitor_start(struct monitor *monitor, struct error *error);
+/* netbusd --adopt-state: nothing is started but a broker that adopts the state and ends. */
+int monitor_adopt(struct monitor *monitor, bool keep_grants, struct error *error);
 /* Sends the key files and the word to take them into use. */
 int keys_send_files(struct monitor *monitor, struct error *error);
 void start_on_keys_ready(struct monitor *monitor, const struct msg_keys_ready *ready);

@@ -183,14 +183,14 @@ child_free(struct child *child)
 	free(child);
 }
 
-/* One clause for the log and the broker. */
+/* One clause for the log and the broker. `cause`: why we ended it, or "". */
 static void
-describe_end(const struct child *child, const siginfo_t *info, char *text, size_t room)
+describe_end(const char *cause, const siginfo_t *info, char *text, size_t room)
 {
 	bool exited = info->si_code == CLD_EXITED;
 
-	if (child->cause[0])
-		snprintf(text, room, "%s", child->cause);
+	if (cause[0])
+		snprintf(text, room, "%s", cause);
 	else if (exited && info->si_status == EXIT_NO_EXEC)
 		snprintf(text, room, "its program could not be executed");
 	else if (exited && info->si_status == EXIT_NO_USER)
@@ -217,7 +217,7 @@ on_exit_ready(struct watch *watch, uint32_t events)
 	(void)events;
 	if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 		return;
-	describe_end(child, &info, cause, sizeof cause);
+	describe_end(child->cause, &info, cause, sizeof cause);
 	monitor_child_ended(child, child->cause[0] == '\0' && info.si_code == CLD_EXITED && info.si_status == 0, cause);
 	child_free(child);
 }
@@ -306,6 +306,36 @@ child_start(struct monitor *monitor, const struct child_plan *plan, struct error
 	else
 		close(ends[0]);
 	return NULL;
+}
+
+/* Its channel stays unused. */
+int
+child_run(struct monitor *monitor, const struct child_plan *plan, struct error *error)
+{
+	struct launch launch = {0};
+	siginfo_t info = {0};
+	char cause[256];
+	int ends[2], code = packet_pair(ends);
+	pid_t pid;
+
+	if (code < 0)
+		return error_errno(error, code, "cannot make a channel to a new %s", role_program(plan->role));
+	code = lay_out(&launch, monitor, plan, fresh_id(monitor), ends[1]);
+	pid = code == 0 ? fork() : -1;
+	if (pid == 0)
+		run(&launch);
+	if (code == 0 && pid < 0)
+		code = -errno;
+	close(ends[0]);
+	close(ends[1]);
+	while (code == 0 && waitid(P_PID, (id_t)pid, &info, WEXITED) < 0)
+		code = errno == EINTR ? 0 : -errno;
+	if (code < 0)
+		return error_errno(error, code, "cannot run %s", role_program(plan->role));
+	if (info.si_code == CLD_EXITED && info.si_status == 0)
+		return 0;
+	describe_end("", &info, cause, sizeof cause);
+	return error_set(error, -ECHILD, "%s: %s", role_program(plan->role), cause);
 }
 
 void

@@ -225,3 +225,16 @@ monitor_start(struct monitor *monitor, struct error *error)
 	monitor->keys = child_start(monitor, &(struct child_plan){.role = ROLE_KEYS}, error);
 	return monitor->keys ? keys_send_files(monitor, error) : error->code;
 }
+
+int
+monitor_adopt(struct monitor *monitor, bool keep_grants, struct error *error)
+{
+	struct child_plan plan = {.role = ROLE_BROKER,
+	    .arguments = {
+		"--config", monitor->config_path, "--root", monitor->root, "--adopt", keep_grants ? "keep" : "drop"}};
+	int code = programs_find(monitor, error);
+
+	if (code == 0)
+		code = directories_prepare(monitor, error);
+	return code == 0 ? child_run(monitor, &plan, error) : code;
+}

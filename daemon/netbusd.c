@@ -19,17 +19,23 @@
 enum { EXIT_USAGE = 2 };
 
 static const char usage[] = "usage: netbusd [--config FILE] [--root DIRECTORY]\n"
+			    "       netbusd --adopt-state [--keep-grants] [--config FILE] [--root DIRECTORY]\n"
 			    "       netbusd --help | --version\n";
 static const char summary[] =
     "Exports devices of this host, and attaches devices of other hosts, over mutually authenticated TLS.\n"
     "\n"
     "  --config FILE       instead of /etc/netbus/netbusd.yaml\n"
     "  --root DIRECTORY    everything below DIRECTORY: DIRECTORY/etc/netbus, DIRECTORY/run/netbus, ...\n"
+    "  --adopt-state       goes on with a state database that is refused since it was restored from a backup: no "
+    "epoch\n"
+    "                      is given twice, the grants in it are dropped, a record says so; starts nothing\n"
+    "  --keep-grants       with it: keeps the grants, also those that were revoked after the backup\n"
     "\n"
     "It runs in the foreground and logs to standard error. SIGHUP reloads, SIGTERM stops. See netbusd(8).\n";
 
-struct paths {
+struct arguments {
 	char config[PATH_MAX], root[PATH_MAX];
+	bool adopt, keep_grants;
 };
 
 static struct monitor monitor = {.lock_fd = -1};
@@ -53,13 +59,24 @@ absolute(const char *path, char *out, size_t room)
 	return path_print(out, room, "%s%s%s", here ? here : "", here ? "/" : "", path);
 }
 
+static int
+take_paths(const char *config, const char *root, struct arguments *arguments)
+{
+	if (absolute(root ? root : "/", arguments->root, sizeof arguments->root) < 0)
+		return refuse_arguments("no usable directory: ", root);
+	if (config ? absolute(config, arguments->config, sizeof arguments->config)
+		   : config_default_path(arguments->root, arguments->config, sizeof arguments->config))
+		return refuse_arguments("no usable path: ", config ? config : root);
+	return -1;
+}
+
 /* -1 to go on, or an exit code. */
 static int
-take_arguments(int argc, char **argv, struct paths *paths)
+take_arguments(int argc, char **argv, struct arguments *arguments)
 {
 	const char *config = NULL, *root = NULL;
 
-	for (int i = 1; i < argc; i += 2) {
+	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
 			printf("%s\n%s", usage, summary);
 			return 0;
@@ -68,18 +85,20 @@ take_arguments(int argc, char **argv, struct paths *paths)
 			printf("netbusd %s\n", NETBUS_VERSION);
 			return 0;
 		}
+		if (strcmp(argv[i], "--adopt-state") == 0 || strcmp(argv[i], "--keep-grants") == 0) {
+			*(argv[i][2] == 'a' ? &arguments->adopt : &arguments->keep_grants) = true;
+			continue;
+		}
 		if (strcmp(argv[i], "--config") != 0 && strcmp(argv[i], "--root") != 0)
 			return refuse_arguments("unknown argument ", argv[i]);
 		if (i + 1 == argc || argv[i + 1][0] == '\0')
 			return refuse_arguments("a value is missing after ", argv[i]);
 		*(strcmp(argv[i], "--config") == 0 ? &config : &root) = argv[i + 1];
+		i++;
 	}
-	if (absolute(root ? root : "/", paths->root, sizeof paths->root) < 0)
-		return refuse_arguments("no usable directory: ", root);
-	if (config ? absolute(config, paths->config, sizeof paths->config)
-		   : config_default_path(paths->root, paths->config, sizeof paths->config))
-		return refuse_arguments("no usable path: ", config ? config : root);
-	return -1;
+	if (arguments->keep_grants && !arguments->adopt)
+		return refuse_arguments("only with --adopt-state: ", "--keep-grants");
+	return take_paths(config, root, arguments);
 }
 
 /* ---- signals ---- */
@@ -169,23 +188,23 @@ clean_up(void)
 int
 main(int argc, char **argv)
 {
-	static struct paths paths;
+	static struct arguments arguments;
 	struct error error = {0};
-	int code = take_arguments(argc, argv, &paths);
+	int code = take_arguments(argc, argv, &arguments);
 
 	if (code >= 0)
 		return code;
 	log_open("netbusd", LOG_INFO_);
-	monitor.config_path = paths.config;
-	monitor.root = paths.root;
+	monitor.config_path = arguments.config;
+	monitor.root = arguments.root;
 	if (load_config() < 0) {
 		log_error("not started: the configuration has faults");
 		return 1;
 	}
-	code = start(&error);
+	code = arguments.adopt ? monitor_adopt(&monitor, arguments.keep_grants, &error) : start(&error);
 	if (code < 0)
-		log_error("not started: %s", error.text);
-	else
+		log_error("%s: %s", arguments.adopt ? "not adopted" : "not started", error.text);
+	else if (!arguments.adopt)
 		code = loop_run(monitor.loop);
 	clean_up();
 	return code == 0 ? 0 : 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Bars in the state database (db/db.h).
+ * Bars in the state database (db/db.h): a share that was revoked from a VM is not attached again by whoever tries again, but only after somebody
+ * allowed it anew.
  */
 #include <errno.h>
 
@@ -11,8 +12,8 @@ static void
 read_bar(sqlite3_stmt *row, struct db_bar *bar)
 {
 	bar->id = (uint64_t)sqlite3_column_int64(row, 0);
-	column_text(row, 1, bar->vm.text, sizeof bar->vm.text);
-	column_text(row, 2, bar->share.text, sizeof bar->share.text);
+	column_text(row, 1, bar->share.text, sizeof bar->share.text);
+	column_text(row, 2, bar->vm.text, sizeof bar->vm.text);
 	column_text(row, 3, bar->host, sizeof bar->host);
 	bar->made_us = sqlite3_column_int64(row, 4);
 	column_text(row, 5, bar->maker, sizeof bar->maker);
@@ -23,11 +24,11 @@ int
 db_bar_add(struct db *db, struct db_bar *bar, struct error *error)
 {
 	sqlite3_stmt *row = statement_bind(
-	    db, ST_BAR_ADD, "tttitt", bar->vm.text, bar->share.text, bar->host, bar->made_us, bar->maker, bar->reason);
+	    db, ST_BAR_ADD, "tttitt", bar->share.text, bar->vm.text, bar->host, bar->made_us, bar->maker, bar->reason);
 	int code = statement_step(db, row, error);
 
 	if (code <= 0)
-		return code < 0 ? code : error_set(error, -EIO, "a bar could not be stored");
+		return code < 0 ? code : -EIO;
 	bar->id = (uint64_t)sqlite3_column_int64(row, 0);
 	return statement_run(db, row, error);
 }
@@ -56,21 +57,21 @@ db_bar_lift(struct db *db, uint64_t id, struct error *error)
 }
 
 int
-db_bars_lift(struct db *db, const char *vm, const char *share, unsigned *count, struct error *error)
+db_bars_lift(struct db *db, const char *vm, const char *share, struct error *error)
 {
 	int code = statement_run(db, statement_bind(db, ST_BARS_LIFT, "tt", vm, share), error);
 
-	*count = code == 0 ? (unsigned)sqlite3_changes(db->sqlite) : 0;
-	return code;
+	return code == 0 ? sqlite3_changes(db->sqlite) : code;
 }
 
 uint64_t
 db_barred(struct db *db, const char *vm, const char *share, const char *host)
 {
 	sqlite3_stmt *row = statement_bind(db, ST_BARRED, "ttt", vm, share, host);
-	uint64_t id = 0;
+	int code = statement_step(db, row, NULL);
+	uint64_t id = code < 0 ? UINT64_MAX : 0;
 
-	if (statement_step(db, row, NULL) > 0)
+	if (code > 0)
 		id = (uint64_t)sqlite3_column_int64(row, 0);
 	sqlite3_reset(row);
 	return id;
@@ -80,7 +81,8 @@ int
 db_bars_each(
     struct db *db, const struct db_bar_filter *filter, void (*each)(const struct db_bar *, void *), void *context)
 {
-	sqlite3_stmt *row = statement_bind(db, ST_BARS, "ttt", filter->vm, filter->share, filter->host);
+	sqlite3_stmt *row =
+	    statement_bind(db, ST_BARS, "tttt", filter->vm, filter->share, filter->host, filter->tenant);
 	struct db_bar bar;
 	int code;
 

@@ -49,8 +49,8 @@ user_version(struct db *db, int *version, struct error *error)
 	sqlite3_finalize(statement);
 	return code == SQLITE_OK ? 0
 				 : error_set(error, -EBADMSG,
-				       "the state database %s cannot be read (%s); restore it, or move it and the "
-				       "audit trail away to begin anew",
+				       "the state database %s cannot be read (%s); restore it, or move it, the "
+				       "audit trail and its mark away to begin anew",
 				       db->path, sqlite3_errmsg(db->sqlite));
 }
 
@@ -124,23 +124,37 @@ read_head(struct db *db, struct trail_head *head, struct error *error)
 	column_blob(row, 2, head->chain, sizeof head->chain);
 	if (head->lines)
 		column_blob(row, 3, head->tree.edge, sizeof head->tree.edge);
+	column_blob(row, 4, db->lineage.line, sizeof db->lineage.line);
+	db->lineage.serial = (uint64_t)sqlite3_column_int64(row, 5);
+	db->lineage.floor = (uint64_t)sqlite3_column_int64(row, 6);
+	db->epoch_high = (uint64_t)sqlite3_column_int64(row, 7);
 	sqlite3_reset(row);
 	return 0;
 }
 
+/* The first transaction after something was cut off, or of a database that gets its mark. */
 static int
-record_recovered(struct db *db, uint64_t recovered, int64_t now_us, struct error *error)
+catch_up(struct db *db, const struct mark_values *mark, uint64_t recovered, int64_t now_us, struct error *error)
 {
 	struct record record = {
 	    .event = EVENT_TRAIL_RECOVERED,
 	    .detail = {{"records", NULL, recovered}, {"first", NULL, trail_head(db->trail)->lines - recovered + 1}},
 	    .detail_count = 2,
 	};
-	int code = db_begin(db, error);
+	bool is_new = db->lineage.serial == 0, was_cut = mark->begun > db->lineage.serial;
+	int code;
 
-	if (code == 0)
+	if (!is_new && !was_cut && recovered == 0)
+		return 0;
+	code = db_begin(db, error);
+	if (code == 0 && was_cut)
+		code = statement_run(db, statement_bind(db, ST_FLOOR_RAISE, "i", (int64_t)mark->epochs), error);
+	if (code == 0 && recovered)
 		code = db_record(db, &record, now_us, NULL, error);
-	return code == 0 ? db_commit(db, error) : code;
+	if (code == 0)
+		return db_commit(db, error);
+	db_rollback(db);
+	return code;
 }
 
 static int
@@ -153,11 +167,9 @@ prune(struct db *db, int64_t now_us, struct error *error)
 }
 
 struct db *
-db_open(const struct db_paths *paths, int64_t now_us, struct error *error)
+db_open_tables(const struct db_paths *paths, struct trail_head *head, struct error *error)
 {
 	struct db *db = calloc(1, sizeof *db);
-	struct trail_head head;
-	uint64_t recovered = 0;
 	int code;
 
 	if (db == NULL || (db->path = strdup(paths->state)) == NULL) {
@@ -168,14 +180,43 @@ db_open(const struct db_paths *paths, int64_t now_us, struct error *error)
 	db->state_ok = true;
 	code = open_sqlite(db, error);
 	if (code == 0)
-		code = read_head(db, &head, error);
-	if (code == 0 && (db->trail = trail_open(paths->trail, &head, &recovered, error)) == NULL)
-		code = -EIO;
-	if (code == 0 && recovered)
-		code = record_recovered(db, recovered, now_us, error);
+		code = read_head(db, head, error);
 	if (code == 0)
-		code = prune(db, now_us, error);
+		return db;
+	db_close(db);
+	return NULL;
+}
+
+/* Nothing is written before all three were held against each other. */
+static int
+open_trail_and_mark(
+    struct db *db, const struct db_paths *paths, const struct trail_head *head, int64_t now_us, struct error *error)
+{
+	struct mark_values mark = {0};
+	uint64_t recovered = 0;
+	bool found = false;
+	int code = lineage_check(db, paths->mark, &mark, &found, error);
+
+	if (code < 0)
+		return code;
+	db->trail = trail_open(paths->trail, head, &recovered, error);
+	if (db->trail == NULL)
+		return -EIO;
+	code = lineage_check_trail(db, paths, &mark, found, head->lines, recovered, error);
 	if (code == 0)
+		code = lineage_begin(db, paths->mark, &mark, found, error);
+	return code == 0 ? catch_up(db, &mark, recovered, now_us, error) : code;
+}
+
+struct db *
+db_open(const struct db_paths *paths, int64_t now_us, struct error *error)
+{
+	struct trail_head head;
+	struct db *db = db_open_tables(paths, &head, error);
+
+	if (db == NULL)
+		return NULL;
+	if (open_trail_and_mark(db, paths, &head, now_us, error) == 0 && prune(db, now_us, error) == 0)
 		return db;
 	db_close(db);
 	return NULL;
@@ -191,6 +232,7 @@ db_close(struct db *db)
 		sqlite3_finalize(db->statements[i]);
 	sqlite3_close(db->sqlite);
 	trail_close(db->trail);
+	mark_close(db->mark);
 	free(db->path);
 	free(db);
 }
@@ -220,16 +262,21 @@ write_head(struct db *db, struct error *error)
 {
 	const struct trail_head *head = trail_head(db->trail);
 	struct blob chain = {head->chain, sizeof head->chain}, edge = {head->tree.edge, sizeof head->tree.edge};
+	struct blob line = {db->lineage.line, sizeof db->lineage.line};
 
 	return statement_run(db,
-	    statement_bind(db, ST_HEAD_SET, "iibb", (int64_t)head->lines, (int64_t)head->bytes, chain, edge), error);
+	    statement_bind(db, ST_HEAD_SET, "iibbbi", (int64_t)head->lines, (int64_t)head->bytes, chain, edge, line,
+		(int64_t)mark_values(db->mark)->begun),
+	    error);
 }
 
 int
 db_commit(struct db *db, struct error *error)
 {
-	int code = trail_write(db->trail, error);
+	int code = mark_begin(db->mark, trail_head(db->trail)->lines, db->epoch_high, error);
 
+	if (code == 0)
+		code = trail_write(db->trail, error);
 	if (code < 0) {
 		db_rollback(db);
 		return code;
@@ -244,7 +291,14 @@ db_commit(struct db *db, struct error *error)
 	}
 	db->open = false;
 	trail_keep(db->trail);
+	mark_done(db->mark);
 	return 0;
+}
+
+void
+db_settle(struct db *db)
+{
+	mark_settle(db->mark);
 }
 
 void

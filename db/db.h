@@ -11,7 +11,7 @@
  *     db_begin(db, &error)
  *       db_lease_add(...)            effects on the tables
  *       db_record(db, &record, &seq) appends to the trail
- *     db_commit(db, &error)          fsync of the trail, then COMMIT with the new head
+ *     db_commit(db, &error)          the mark, fsync of the trail, then COMMIT with the new head
  *
  * A failure anywhere rolls all back (also the trail's tail, which is cut again) and returns: -ENOSPC, -EIO, ... with a sentence that names
  * the file. Names in and out are already parsed (base/name.h).
@@ -27,20 +27,58 @@
 #include "wire/record.h"
 
 #define LEASE_ID_LEN 16
+/* Changes of one kind that the callers put into one transaction at most: their records fit into it (db/trail.h). */
+#define DB_BATCH_MAX 256
 
 struct db;
+struct db_grant;
 
 struct db_paths {
 	const char *state;      /* state.db */
 	const char *trail;      /* audit.jsonl */
 	const char *checkpoint; /* audit.checkpoint */
+	const char *mark;       /* epoch.mark, beside the trail: not where the database is */
 };
 
 /* Opens or creates, migrates, and holds the trail against its head: lines that were fsynced but whose transaction never committed are kept and a
  * trail.recovered record says that their effect was not made; a trail that is shorter than the head or differs from it refuses to open with
- * -EBADMSG and says what to do. `now_us` stamps the records. */
+ * -EBADMSG and says what to do. `now_us` stamps the records.
+ *
+ * And holds the database against the mark (db/mark.h): one that is older than what was ever committed, or of which that cannot be known, refuses to open
+ * with -ESTALE and says why; db_adopt() is what can be done about it. */
 struct db *db_open(const struct db_paths *paths, int64_t now_us, struct error *error);
 void db_close(struct db *db);
+/* Syncs what the last commits left to be synced later: the mark's `done`. Cheap when there is nothing. */
+void db_settle(struct db *db);
+
+/* ---- adoption: an operator says that a database which db_open() refuses is the one to go on with ---- */
+
+enum adopted_trail { TRAIL_SAME, TRAIL_AHEAD, TRAIL_BEHIND, TRAIL_DIFFERS };
+
+struct db_adoption {
+	bool needed;                           /* false: db_open() does not refuse, and nothing was changed */
+	struct error why;                      /* what db_open() said */
+	const char *mark;                      /* "read", "missing", "damaged", "of another database" */
+	enum adopted_trail trail;              /* against the database's head */
+	uint64_t database_change, mark_change; /* numbers of the latest changes */
+	uint64_t database_lines, trail_lines, mark_lines; /* of the trail */
+	uint64_t database_epochs, epochs; /* the largest by the database; all later ones are above `epochs` */
+	unsigned leases;                  /* live in the database; the next start records their end */
+	unsigned grants;                  /* dropped, or kept */
+	char checkpoint[256]; /* where the old checkpoint went, since it covers lines that are lost; "" if it stayed */
+	uint64_t record;      /* of state.adopted */
+};
+
+/* Makes database, trail and mark agree again, with one record (state.adopted) in the trail:
+ *   epochs   all later ones are above the largest that database, mark or trail know of; by ADOPT_MARGIN more when the mark cannot be read
+ *   trail    stays as it is, whatever the database says; -EBADMSG when it is broken in itself
+ *   grants   are removed, since those that were taken back after the backup are in it again; `each` sees them first. `keep_grants`: stay
+ *   numbers  of grants, bars and attachments go on ADOPT_NUMBERS higher, so that none is used twice
+ * Leases that the database has as live are ended by the next start, as those of any run that ended without order. */
+#define ADOPT_MARGIN  UINT64_C(1000000)
+#define ADOPT_NUMBERS 100000
+int db_adopt(const struct db_paths *paths, bool keep_grants, int64_t now_us,
+    void (*each)(const struct db_grant *, void *), void *context, struct db_adoption *adoption, struct error *error);
 
 int db_begin(struct db *db, struct error *error);
 int db_record(struct db *db, const struct record *record, int64_t now_us, uint64_t *seq, struct error *error);
@@ -92,7 +130,7 @@ int db_grant_until(struct db *db, const char *vm, const char *share, const char 
 int db_grants_each(struct db *db, const char *vm, const char *share, const char *host,
     void (*each)(const struct db_grant *, void *), void *context);
 
-/* ---- bars: what was revoked does not attach again by itself ---- */
+/* ---- bars: what was revoked does not come back by itself ---- */
 struct db_bar {
 	uint64_t id; /* never reused */
 	struct qualified vm, share;
@@ -100,17 +138,18 @@ struct db_bar {
 	int64_t made_us;
 	char maker[64], reason[256];
 };
-struct db_bar_filter {
-	const char *vm, *share, *host; /* NULL = any */
-};
-/* One for each VM, share and host: a second one renews the first. Sets id. */
+/* Sets id. One that is there for the same share, VM and host stays, with the new maker, time and reason. */
 int db_bar_add(struct db *db, struct db_bar *bar, struct error *error);
-int db_bar_get(struct db *db, uint64_t id, struct db_bar *bar); /* 0, -ENOENT */
-int db_bar_lift(struct db *db, uint64_t id, struct error *error);
-/* All of this VM and share. */
-int db_bars_lift(struct db *db, const char *vm, const char *share, unsigned *count, struct error *error);
-/* The bar that is in the way, or 0. */
+int db_bar_get(struct db *db, uint64_t id, struct db_bar *bar);   /* 0, -ENOENT, or -EIO */
+int db_bar_lift(struct db *db, uint64_t id, struct error *error); /* -ENOENT when there is none */
+/* All of this VM and share, whatever the host (a new grant lifts them): how many, or an error. */
+int db_bars_lift(struct db *db, const char *vm, const char *share, struct error *error);
+/* The number of a bar that stands in the way, or 0. When it cannot be known: UINT64_MAX, which is no bar's. */
 uint64_t db_barred(struct db *db, const char *vm, const char *share, const char *host);
+/* Filters are NULL for any; `host` "" finds those for any host; `tenant` is of the share. In the order in which they were made. */
+struct db_bar_filter {
+	const char *vm, *share, *host, *tenant;
+};
 int db_bars_each(
     struct db *db, const struct db_bar_filter *filter, void (*each)(const struct db_bar *, void *), void *context);
 

@@ -39,6 +39,8 @@ next_epoch(struct db *db, const char *share, uint64_t *epoch, int *sharing, stru
 		return code < 0 ? code : error_set(error, -ENOENT, "there is no share %s", share);
 	*epoch = (uint64_t)sqlite3_column_int64(row, 0);
 	*sharing = sqlite3_column_int(row, 1);
+	if (*epoch > db->epoch_high)
+		db->epoch_high = *epoch;
 	return statement_run(db, row, error);
 }
 
@@ -86,12 +88,27 @@ db_lease_get(struct db *db, const uint8_t id[static LEASE_ID_LEN], struct db_lea
 	return 0;
 }
 
+/* The one whose index leaves the fewest to look at. */
+static enum statement
+list_by(const struct db_lease_filter *filter)
+{
+	if (filter->ended)
+		return ST_LEASES_ALL;
+	if (filter->share)
+		return ST_LEASES_OF_SHARE;
+	if (filter->vm)
+		return ST_LEASES_OF_VM;
+	if (filter->host)
+		return ST_LEASES_OF_HOST;
+	return filter->tenant ? ST_LEASES_OF_TENANT : ST_LEASES_LIVE;
+}
+
 int
 db_leases_each(
     struct db *db, const struct db_lease_filter *filter, void (*each)(const struct db_lease *, void *), void *context)
 {
-	sqlite3_stmt *row = statement_bind(
-	    db, ST_LEASES, "tttti", filter->vm, filter->share, filter->host, filter->tenant, (int64_t)filter->ended);
+	sqlite3_stmt *row =
+	    statement_bind(db, list_by(filter), "tttt", filter->vm, filter->share, filter->host, filter->tenant);
 	struct db_lease lease;
 	int code;
 

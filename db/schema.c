@@ -78,11 +78,18 @@ const char *const db_migrations[] = {
     ") STRICT;"
     "INSERT INTO trail VALUES (1, 0, 0, zeroblob(32), zeroblob(0));",
 
-    /* 2: bars */
+    /* 2: the database's own history, held against the mark outside (db/mark.h); bars; lists by tenant and VM without looking at every lease */
+    "ALTER TABLE trail ADD COLUMN line BLOB NOT NULL DEFAULT x'00000000000000000000000000000000' CHECK (length(line) = "
+    "16);"
+    "ALTER TABLE trail ADD COLUMN serial INTEGER NOT NULL DEFAULT 0 CHECK (serial >= 0);"
+    "ALTER TABLE trail ADD COLUMN floor INTEGER NOT NULL DEFAULT 0 CHECK (floor >= 0);"
+
     "CREATE TABLE bars ("
-    "  id INTEGER PRIMARY KEY AUTOINCREMENT, vm TEXT NOT NULL, share TEXT NOT NULL, host TEXT NOT NULL,"
-    "  made_us INTEGER NOT NULL, maker TEXT NOT NULL, reason TEXT NOT NULL, UNIQUE (vm, share, host)"
-    ") STRICT;",
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, share TEXT NOT NULL, vm TEXT NOT NULL, host TEXT NOT NULL, made_us "
+    "INTEGER NOT NULL,"
+    "  maker TEXT NOT NULL, reason TEXT NOT NULL, UNIQUE (vm, share, host)"
+    ") STRICT;"
+    "CREATE INDEX leases_of_vm ON leases (vm) WHERE live = 1;",
 };
 
 const int db_migration_count = (int)(sizeof db_migrations / sizeof db_migrations[0]);

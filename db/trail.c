@@ -17,7 +17,8 @@
 #include "base/buffer.h"
 #include "base/text.h"
 
-#define PENDING_MAX ((size_t)4 << 20) /* bytes of one transaction's records */
+/* Bytes of one transaction's records: two of the longest for each change of a batch. */
+#define PENDING_MAX ((size_t)8 << 20)
 #define CHAIN_FIELD ",\"chain\":\""
 /* ,"chain":"<64 hex>"}  */
 #define CHAIN_TAIL (sizeof CHAIN_FIELD - 1 + 2 * (size_t)CHAIN_LEN + 2)
@@ -213,25 +214,33 @@ check_last_line(const struct trail *trail, struct error *error)
 	return 0;
 }
 
-/* One line beyond the head: it must chain on. */
+/* One line (without its newline) after the head: false if it does not chain on. */
+static bool
+follow_line(struct trail_head *head, const char *line, size_t length)
+{
+	uint8_t said[CHAIN_LEN], next[CHAIN_LEN];
+
+	if (length > RECORD_LINE_MAX + CHAIN_TAIL || !chain_of(line, length, said))
+		return false;
+	chain_next(head->chain, line, length - CHAIN_TAIL, next);
+	if (memcmp(said, next, CHAIN_LEN) != 0)
+		return false;
+	memcpy(head->chain, next, CHAIN_LEN);
+	tree_append(&head->tree, line, length);
+	head->lines++;
+	head->bytes += length + 1;
+	return true;
+}
+
 static int
 adopt_line(struct trail *trail, const char *line, size_t length, struct error *error)
 {
-	uint8_t said[CHAIN_LEN], next[CHAIN_LEN];
-	bool good = length <= RECORD_LINE_MAX + CHAIN_TAIL && chain_of(line, length, said);
-
-	if (good)
-		chain_next(trail->now.chain, line, length - CHAIN_TAIL, next);
-	if (!good || memcmp(said, next, CHAIN_LEN) != 0)
-		return error_set(error, -EBADMSG,
-		    "%s: line %llu was not written by netbusd; move the file aside and restore the original, see "
-		    "netbus-admin audit verify",
-		    trail->path, (unsigned long long)trail->now.lines + 1);
-	memcpy(trail->now.chain, next, CHAIN_LEN);
-	tree_append(&trail->now.tree, line, length);
-	trail->now.lines++;
-	trail->now.bytes += length + 1;
-	return 0;
+	if (follow_line(&trail->now, line, length))
+		return 0;
+	return error_set(error, -EBADMSG,
+	    "%s: line %llu was not written by netbusd; move the file aside and restore the original, see "
+	    "netbus-admin audit verify",
+	    trail->path, (unsigned long long)trail->now.lines + 1);
 }
 
 /* Lines that were synced, but whose transaction was never committed. */
@@ -246,7 +255,7 @@ adopt_tail(struct trail *trail, uint64_t size, struct error *error)
 	if (size < trail->kept.bytes)
 		return error_set(error, -EBADMSG,
 		    "%s is shorter (%llu bytes) than what was written (%llu lines, %llu bytes): somebody cut or "
-		    "replaced it; restore it",
+		    "replaced it; restore it (if it is lost: netbusd --adopt-state, see netbusd(8))",
 		    trail->path, (unsigned long long)size, (unsigned long long)trail->kept.lines,
 		    (unsigned long long)trail->kept.bytes);
 	if (length > PENDING_MAX)
@@ -309,6 +318,72 @@ trail_open(const char *path, const struct trail_head *head, uint64_t *recovered,
 	trail->kept = trail->now;
 	trail_ready(trail);
 	return trail;
+}
+
+/* ---- surveying ---- */
+
+/* The number after "key": in the line's own members, or 0. A string cannot hold the quotes, since JSON escapes them. */
+static uint64_t
+number_of(const char *line, const char *key)
+{
+	const char *at = strstr(line, key);
+
+	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
+}
+
+static void
+survey_line(struct trail_survey *survey, const char *line, uint64_t at, const uint8_t chain[static CHAIN_LEN])
+{
+	/* Other events have the epochs of other hosts. */
+	uint64_t epoch = strstr(line, ",\"event\":\"attach.allow\"") ? number_of(line, ",\"epoch\":") : 0;
+	uint64_t generation = number_of(line, ",\"generation\":");
+
+	if (survey->head.lines == at)
+		survey->same_at = memcmp(survey->head.chain, chain, CHAIN_LEN) == 0;
+	if (epoch > survey->epochs)
+		survey->epochs = epoch;
+	if (generation > survey->generation)
+		survey->generation = generation;
+}
+
+static int
+survey_file(FILE *file, const char *path, uint64_t at, const uint8_t chain[static CHAIN_LEN],
+    struct trail_survey *survey, struct error *error)
+{
+	char line[RECORD_LINE_MAX + CHAIN_TAIL + 3];
+
+	while (fgets(line, sizeof line, file)) {
+		size_t length = strlen(line);
+		bool whole = length > 0 && line[length - 1] == '\n';
+
+		if (!whole && feof(file))
+			break; /* torn */
+		if (whole)
+			line[--length] = '\0';
+		if (!whole || !follow_line(&survey->head, line, length))
+			return error_set(error, -EBADMSG,
+			    "%s: line %llu was not written by netbusd; keep the file as evidence, but move it "
+			    "elsewhere: "
+			    "then the trail begins anew",
+			    path, (unsigned long long)survey->head.lines + 1);
+		survey_line(survey, line, at, chain);
+	}
+	return ferror(file) ? error_errno(error, -EIO, "%s cannot be read", path) : 0;
+}
+
+int
+trail_survey(const char *path, uint64_t at, const uint8_t chain[static CHAIN_LEN], struct trail_survey *survey,
+    struct error *error)
+{
+	FILE *file = fopen(path, "re");
+	int code;
+
+	*survey = (struct trail_survey){.same_at = at == 0};
+	if (file == NULL)
+		return errno == ENOENT ? 0 : error_errno(error, -errno, "the audit trail %s cannot be opened", path);
+	code = survey_file(file, path, at, chain, survey, error);
+	fclose(file);
+	return code;
 }
 
 void

@@ -16,7 +16,8 @@
 #include "crypto/chain.h"
 #include "wire/record.h"
 
-#define TRAIL_RESERVE (256u << 10) /* bytes */
+#define TRAIL_RESERVE \
+	(1u << 20) /* bytes: more than DB_BATCH_MAX ends of leases with their receipts, at the length that these have */
 
 struct trail;
 
@@ -42,6 +43,17 @@ void trail_undo(struct trail *trail);
 void trail_keep(struct trail *trail);
 /* With what was added but is not yet kept. */
 const struct trail_head *trail_head(const struct trail *trail);
+
+/* What the file says by itself, for who does not trust the head that he has. */
+struct trail_survey {
+	struct trail_head head;
+	bool same_at;                /* the chain after line `at` is the given one */
+	uint64_t epochs, generation; /* the largest that any line has */
+};
+/* Reads all of it and follows its chain; a missing file is an empty one, a torn last line is left out. -EBADMSG names the first line that does not chain
+ * on. */
+int trail_survey(const char *path, uint64_t at, const uint8_t chain[static CHAIN_LEN], struct trail_survey *survey,
+    struct error *error);
 
 /* Tries to have the reserve whole. Whether it is, and the file in order. */
 bool trail_ready(struct trail *trail);

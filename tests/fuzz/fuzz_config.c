@@ -33,7 +33,7 @@ check_config(const struct config *config)
 {
 	const char *const paths[] = {config->attach_directory, config->state_directory, config->log_directory,
 	    config->run_directory, config->pki_directory, config->policy_directory, config->state_db,
-	    config->audit_trail, config->audit_checkpoint, config->admin_socket};
+	    config->audit_trail, config->audit_checkpoint, config->epoch_mark, config->admin_socket};
 	union address address;
 
 	REQUIRE(is_name(config->host.text) && config->listen_count <= CONFIG_LISTEN_MAX);

@@ -30,6 +30,10 @@ static const struct {
     {"disabled share", {GOOD, .share_enabled = false}, REASON_SHARE_DISABLED},
     {"rw of a ro share", {GOOD, .share_read_only = true}, REASON_SHARE_READ_ONLY},
     {"ro of a ro share", {GOOD, .share_read_only = true, .mode = MODE_RO}, REASON_ALLOWED},
+    {"barred", {GOOD, .barred = true}, REASON_BARRED},
+    {"barred, and busy: who may not come back hears nothing of holders", {GOOD, .barred = true, .live_writers = 1},
+	REASON_BARRED},
+    {"barred, of a disabled share", {GOOD, .barred = true, .share_enabled = false}, REASON_SHARE_DISABLED},
     {"exclusive, held by a writer", {GOOD, .live_writers = 1}, REASON_SHARE_BUSY},
     {"exclusive, held by a reader", {GOOD, .live_readers = 1}, REASON_SHARE_BUSY},
     {"exclusive, ro, held by a reader", {GOOD, .mode = MODE_RO, .live_readers = 1}, REASON_SHARE_BUSY},
@@ -103,6 +107,8 @@ strangers_learn_nothing_about_shares(void **state)
 	assert_int_equal(reason_on_wire(REASON_NO_RULE), reason_on_wire(REASON_SHARE_UNKNOWN));
 	assert_int_equal(reason_on_wire(REASON_NO_RULE), reason_on_wire(REASON_HOST_DENIED));
 	assert_int_equal(reason_on_wire(REASON_NO_RULE), reason_on_wire(REASON_GRANT_MISSING));
+	/* Who was revoked was told so then, and hears the same now. */
+	assert_int_equal(reason_on_wire(REASON_BARRED), REASON_REVOKED);
 }
 
 static void
