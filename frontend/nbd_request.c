@@ -131,10 +131,13 @@ piece_done(struct io *io)
 		request->status = io->status;
 	if (--request->pieces_left > 0)
 		return;
-	if (needs_flush_behind(request) && client->backend)
+	if (needs_flush_behind(request) && client->backend) {
 		flush_behind(request);
-	else
+	} else {
+		if (needs_flush_behind(request)) /* and nobody is there for it */
+			request->status = -ESHUTDOWN;
 		nbd_reply(request);
+	}
 	nbd_client_settle(client); /* it may be over now */
 }
 
