@@ -151,7 +151,7 @@ fill(struct step *step, enum lease_phase phase)
 	*step->lease = (struct lease_core){
 	    .phase = phase,
 	    .write = event->write,
-	    .lanes_most = event->lanes_most,
+	    .lanes_most = event->lanes_most < LEASE_LANES_MOST ? event->lanes_most : LEASE_LANES_MOST,
 	    .lanes = 1,
 	    .ttl_ms = event->ttl_ms,
 	    .heard_ms = event->now_ms,
