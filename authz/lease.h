@@ -92,6 +92,7 @@ enum lease_event_kind {
 	LE_CLAIM,          /* of a standby; `other` is its source, NULL when that is over */
 };
 
+/* now_ms goes with every event: answers of the database and of the monitor begin a lease's time anew. */
 struct lease_event {
 	enum lease_event_kind kind;
 	bool write;
