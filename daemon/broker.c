@@ -99,6 +99,7 @@ be_stopped(void)
 		return;
 	broker.stopped = true;
 	timer_stop(&broker.stop_late);
+	events_flush(&broker); /* the monitor ends us as soon as it hears */
 	broker_tell_monitor(&broker, MSG_STOPPED, &(struct msg_stopped){0});
 }
 
@@ -343,6 +344,7 @@ start(struct error *error)
 	code = broker_record(&broker, &record, NULL, error);
 	if (code < 0)
 		return error_wrap(error, "the start cannot be recorded");
+	events_begin(&broker);
 	code = watch_start(broker.loop, &broker.on_monitor, FD_MONITOR, EPOLLIN, on_monitor);
 	if (code < 0)
 		return error_errno(error, code, "cannot watch the monitor");

@@ -131,6 +131,7 @@ struct client {
 	char name[NAME_LEN_MAX + 1]; /* "root", "uid:1000": goes into the trail */
 	struct buffer out;           /* u16 length and bytes, each a packet */
 	bool busy;                   /* a request is being carried out */
+	struct events *events;       /* owned; who is told the trail, NULL: nobody */
 	bool gone;
 };
 
@@ -340,6 +341,16 @@ void client_done(struct client *client, enum admin_exit code, uint64_t record, c
 void client_note(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Whether rows and changes of this tenant ("acme" of "acme/x") are his business. */
 bool client_may(const struct client *client, const char *qualified);
+
+/* ---- broker_events.c: the audit trail as a stream ---- */
+/* From now on followers hear what is committed. */
+void events_begin(struct broker *broker);
+void events_asked(struct client *client, const struct msg_get_events *ask);
+/* Before the end: followers that read hear of it. */
+void events_flush(struct broker *broker);
+/* Some of what waited for it was taken. */
+void events_taken(struct client *client);
+void events_stop(struct client *client);
 
 /* ---- broker_people.c ---- */
 /* Who is at the other end, by SO_PEERCRED. */

@@ -44,6 +44,7 @@ client_free(struct client *client)
 	struct broker *broker = client->broker;
 
 	forget_waits(client);
+	events_stop(client);
 	watch_stop(&client->on_ready);
 	close(client->fd);
 	buffer_clear(&client->out);
@@ -219,9 +220,12 @@ static void
 on_client(struct watch *watch, uint32_t events)
 {
 	struct client *client = CONTAINER_OF(watch, struct client, on_ready);
+	size_t waiting = buffer_length(&client->out);
 
 	if (events & EPOLLOUT)
 		client->gone = !send_waiting(client) || client->gone;
+	if (buffer_length(&client->out) < waiting)
+		events_taken(client);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		read_requests(client);
 	if (client->gone)

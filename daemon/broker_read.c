@@ -689,6 +689,9 @@ admin_read(struct client *client, uint16_t number, const union admin_body *body)
 	case ADMIN_GET_FINDINGS:
 		get_findings(client);
 		return;
+	case ADMIN_GET_EVENTS:
+		events_asked(client, &body->get_events);
+		return;
 	default:
 		client_done(client, ADMIN_FAILURE, 0,
 		    "netbus-broker does not know this request; netbus-admin is of another version");

@@ -273,6 +273,7 @@ write_head(struct db *db, struct error *error)
 int
 db_commit(struct db *db, struct error *error)
 {
+	bool has_records = trail_head(db->trail)->lines != trail_kept(db->trail)->lines;
 	int code = mark_begin(db->mark, trail_head(db->trail)->lines, db->epoch_high, error);
 
 	if (code == 0)
@@ -292,6 +293,8 @@ db_commit(struct db *db, struct error *error)
 	db->open = false;
 	trail_keep(db->trail);
 	mark_done(db->mark);
+	if (has_records && db->on_commit)
+		db->on_commit(db->commit_context);
 	return 0;
 }
 
@@ -299,6 +302,13 @@ void
 db_settle(struct db *db)
 {
 	mark_settle(db->mark);
+}
+
+void
+db_on_commit(struct db *db, void (*call)(void *context), void *context)
+{
+	db->on_commit = call;
+	db->commit_context = context;
 }
 
 void

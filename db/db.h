@@ -95,6 +95,25 @@ struct db_head {
 };
 void db_head(const struct db *db, struct db_head *head);
 
+/* ---- what is in the trail, for who follows it: committed lines only ---- */
+
+/* Where a line of the trail begins. */
+struct db_place {
+	uint64_t seq, offset;
+};
+/* Of record `seq`, or of the next one to be written; looks at a few places of the file, however long it is. -ENOENT when there is no such record,
+ * -EBADMSG when the file is not as it was written, -EIO. */
+int db_trail_find(const struct db *db, uint64_t seq, struct db_place *place, struct error *error);
+/* Whole lines, with their newlines, as many as fit into `room` (more than RECORD_WHOLE_MAX); *length 0 at the end. */
+int db_trail_read(
+    const struct db *db, const struct db_place *place, char *text, size_t room, size_t *length, struct error *error);
+/* Reads the line at the start of `text` and moves `place` behind it: its length without the newline, or -EBADMSG when it is not the record that belongs
+ * there. */
+int db_trail_next(
+    const char *text, size_t length, struct db_place *place, struct record_head *head, struct error *error);
+/* `call` after each commit that wrote records; it may not begin a transaction. */
+void db_on_commit(struct db *db, void (*call)(void *context), void *context);
+
 /* ---- shares: what netbusd.yaml exports; kept so that epochs survive a share's absence ---- */
 struct db_share {
 	struct qualified name;

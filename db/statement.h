@@ -37,7 +37,9 @@ struct db {
 	struct lineage lineage; /* as read at the opening; the line also later */
 	uint64_t epoch_high;    /* no epoch above it was drawn, also not in the open transaction */
 	bool open;              /* between db_begin() and db_commit() or db_rollback() */
-	bool state_ok;          /* the last transaction was committed, or nothing was tried since */
+	void (*on_commit)(void *context);
+	void *commit_context;
+	bool state_ok; /* the last transaction was committed, or nothing was tried since */
 };
 
 extern const char *const db_migrations[];

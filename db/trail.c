@@ -152,7 +152,13 @@ trail_head(const struct trail *trail)
 	return &trail->now;
 }
 
-/* ---- opening ---- */
+const struct trail_head *
+trail_kept(const struct trail *trail)
+{
+	return &trail->kept;
+}
+
+/* ---- opening, reading ---- */
 
 /* The chain value that a line (without newline) says it has; false if it says none. */
 static bool
@@ -185,6 +191,19 @@ read_at(int fd, void *bytes, size_t length, off_t offset)
 		offset += got;
 		length -= (size_t)got;
 	}
+	return 0;
+}
+
+int
+trail_read(const struct trail *trail, uint64_t offset, char *text, size_t room, size_t *length, struct error *error)
+{
+	uint64_t left = offset < trail->kept.bytes ? trail->kept.bytes - offset : 0;
+	size_t wanted = left < room ? (size_t)left : room;
+	int code = wanted > 0 ? read_at(trail->fd, text, wanted, (off_t)offset) : 0;
+
+	if (code < 0)
+		return error_errno(error, code, "the audit trail %s cannot be read", trail->path);
+	*length = wanted;
 	return 0;
 }
 

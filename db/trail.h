@@ -55,6 +55,12 @@ struct trail_survey {
 int trail_survey(const char *path, uint64_t at, const uint8_t chain[static CHAIN_LEN], struct trail_survey *survey,
     struct error *error);
 
+/* Bytes of kept lines from `offset` on: at most `room`, *length 0 at their end. -EIO when the file lacks them. */
+int trail_read(
+    const struct trail *trail, uint64_t offset, char *text, size_t room, size_t *length, struct error *error);
+/* With what is kept only. */
+const struct trail_head *trail_kept(const struct trail *trail);
+
 /* Tries to have the reserve whole. Whether it is, and the file in order. */
 bool trail_ready(struct trail *trail);
 

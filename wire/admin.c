@@ -7,10 +7,13 @@
 #include <errno.h>
 
 #include "base/bytes.h"
+#include "wire/record.h"
 
 #include "wire/message_table.h"
 #include "wire/admin.def"
 #include "wire/message_undef.h"
+
+_Static_assert(sizeof((struct msg_row_event *)NULL)->line == RECORD_WHOLE_MAX + 1, "ROW_EVENT carries any line");
 
 #define FIELD_COUNT(fields) (sizeof(fields) / sizeof((fields)[0]) - 1) /* the last ends the list */
 

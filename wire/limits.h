@@ -33,6 +33,9 @@
 #define LIMIT_ATTACHMENTS       1024u
 #define LIMIT_SHARES            4096u
 #define LIMIT_ADMIN_CLIENTS     64u
+#define LIMIT_ADMIN_FOLLOWERS   16u         /* of these, who follow the audit trail */
+#define LIMIT_FOLLOWER_BYTES    65536u      /* of the trail that wait in the broker for one of them; the file holds the rest */
+#define LIMIT_FOLLOWER_MS       10000u      /* in which it takes nothing of what waits */
 #define LIMIT_NBD_REQUEST       (32u << 20) /* bytes of one NBD READ/WRITE (NBD protocol: "maximum block size" default) */
 #define LIMIT_NBD_OPTION        4096u       /* bytes of one NBD option */
 #define LIMIT_NBD_CLIENTS       16u

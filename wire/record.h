@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define RECORD_LINE_MAX   8192
+#define RECORD_WHOLE_MAX  8272 /* bytes of a line as it stands in the trail, chain included, without its newline */
 #define RECORD_CHAIN_LEN  32
 #define RECORD_DETAIL_MAX 12
 
@@ -55,5 +56,21 @@ struct record {
 /* The line without its chain field and closing brace ("{...,"mode":"rw"), NUL-terminated: its length, or -ENOBUFS. The trail appends
  * `,"chain":"<hex>"}` and a newline, where chain = SHA-256(previous chain || this text). */
 int record_print(const struct record *record, uint64_t seq, int64_t wall_us, char *out, size_t room);
+
+/* What a whole line of the trail says of its place and of whom it speaks. The texts point into the line, without their quotes and still escaped; length 0:
+ * not there. */
+struct record_text {
+	const char *at;
+	size_t length;
+};
+struct record_head {
+	uint64_t seq;
+	int64_t wall_us;
+	struct record_text vm, share;
+	uint8_t chain[RECORD_CHAIN_LEN];
+};
+/* Reads a line as record_print() and the trail make them: one JSON object without spaces, objects in it one deep. -EBADMSG when it is none, or lacks seq,
+ * ts or chain. The line is not trusted: somebody may have written to the file. */
+int record_read(const char *untrusted_line, size_t length, struct record_head *head);
 
 #endif

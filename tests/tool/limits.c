@@ -291,6 +291,43 @@ admin_client_too_many(void)
 	return NULL;
 }
 
+/* What a follower gets to hear first: the number of the row. It waits behind whoever is not yet taken off the count. */
+static uint16_t
+follow(int fd)
+{
+	struct timeval patience = {.tv_sec = ANSWER_MS / 1000};
+	struct msg_get_events ask = {.since = 1, .follow = 1};
+	uint8_t packet[ADMIN_MESSAGE_MAX];
+	int length = admin_encode(ADMIN_GET_EVENTS, &ask, packet, sizeof packet);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	return put(fd, packet, (size_t)length) && recv(fd, packet, sizeof packet, 0) > 2 ? get_be16(packet) : 0;
+}
+
+static const char *
+admin_follower_too_many(void)
+{
+	int fds[LIMIT_ADMIN_FOLLOWERS], over;
+
+	for (unsigned i = 0; i < LIMIT_ADMIN_FOLLOWERS; i++) {
+		fds[i] = dial_path(target.admin, SOCK_SEQPACKET);
+		WANT(follow(fds[i]) == ADMIN_ROW_EVENT);
+	}
+	over = dial_path(target.admin, SOCK_SEQPACKET);
+	WANT(follow(over) == ADMIN_DONE);
+	WANT(admin_answers(over)); /* it may go on with what is no following */
+	for (unsigned i = 0; i < LIMIT_ADMIN_FOLLOWERS; i++)
+		WANT(!is_closed(fds[i], 0));
+	close(fds[0]);
+	for (unsigned tries = 0; tries < 1000; tries++)
+		if (follow(over) == ADMIN_ROW_EVENT) {
+			close(over);
+			close_all(fds + 1, LIMIT_ADMIN_FOLLOWERS - 1);
+			return NULL;
+		}
+	return "the place of one who left is free";
+}
+
 /* ---- the gate, and the handshake behind it ---- */
 
 /* The one that has waited longest makes room for the newest. */
@@ -354,6 +391,7 @@ static const struct {
     {"an_nbd_request_too_long_ends_at_most_its_client", nbd_request_too_long},
     {"an_nbd_option_too_long_is_refused_and_one_far_too_long_ends_its_client", nbd_option_too_long},
     {"an_admin_client_too_many_is_sent_away", admin_client_too_many},
+    {"a_follower_of_the_trail_too_many_is_refused", admin_follower_too_many},
     {"a_silent_connection_too_many_ends_the_oldest_of_its_source", silent_connection_too_many},
     {"a_client_hello_in_drops_ends_in_time", half_a_client_hello_and_no_end},
     {"half_an_nbd_handshake_ends_in_time", nbd_handshake_and_no_end},

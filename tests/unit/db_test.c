@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/auto.h"
 #include "crypto/chain.h"
 #include "db/db.h"
 #include "db/statement.h"
@@ -460,6 +461,175 @@ the_head_is_that_of_the_files_lines(void **state)
 	db_close(db);
 }
 
+/* ---- reading it while it grows ---- */
+
+/* `count` records in one transaction, of all lengths from short to as long as they get. */
+static void
+record_many(struct db *db, unsigned count)
+{
+	char text[RECORD_LINE_MAX];
+
+	begin(db);
+	for (unsigned i = 0; i < count; i++) {
+		struct record record = {.event = EVENT_ATTACH_DENY, .detail = {{"text", text, 0}}, .detail_count = 1};
+		size_t length = i % 7 == 0 ? 8000 : i % 5 == 0 ? (size_t)random() % 8000 : (size_t)random() % 60;
+
+		memset(text, 'x', length);
+		text[length] = '\0';
+		assert_int_equal(db_record(db, &record, 1, NULL, NULL), 0);
+	}
+	commit(db);
+}
+
+/* Where each line begins, from the file itself. */
+static unsigned
+file_places(uint64_t *offsets, unsigned room)
+{
+	FILE *file = fopen(trail_path, "re");
+	uint64_t at = 0;
+	unsigned count = 0;
+	int c;
+
+	assert_non_null(file);
+	offsets[count++] = 0;
+	while ((c = getc(file)) != EOF) {
+		at++;
+		if (c == '\n' && count < room)
+			offsets[count++] = at;
+	}
+	fclose(file);
+	return count;
+}
+
+static void
+every_record_is_found_where_it_begins(void **state)
+{
+	static uint64_t offsets[1200];
+	struct db *db = open_good();
+	struct db_place place;
+
+	(void)state;
+	srandom(3);
+	assert_int_equal(db_trail_find(db, 1, &place, NULL), 0);
+	assert_true(place.seq == 1 && place.offset == 0);
+	for (unsigned round = 0, total = 0; round < 12; round++) {
+		unsigned count;
+
+		record_many(db, 1 + (unsigned)random() % 150);
+		count = file_places(offsets, 1200);
+		assert_true(count > total && count < 1200);
+		total = count;
+		for (unsigned seq = 1; seq <= count; seq++) {
+			assert_int_equal(db_trail_find(db, seq, &place, NULL), 0);
+			if (place.seq != seq || place.offset != offsets[seq - 1])
+				fail_msg("record %u of %u: found %ju at %ju, it is at %ju", seq, count - 1,
+				    (uintmax_t)place.seq, (uintmax_t)place.offset, (uintmax_t)offsets[seq - 1]);
+		}
+		assert_int_equal(db_trail_find(db, count + 1, &place, NULL), -ENOENT);
+		assert_int_equal(db_trail_find(db, 0, &place, NULL), -ENOENT);
+		assert_int_equal(db_trail_find(db, UINT64_MAX, &place, NULL), -ENOENT);
+	}
+	db_close(db);
+}
+
+/* Reads on from `place` to the end; how many records came, each with the number that belongs there. */
+static unsigned
+read_on(const struct db *db, struct db_place *place, size_t room)
+{
+	AUTO_FREE char *text = malloc(room);
+	struct record_head head;
+	unsigned count = 0;
+	size_t length;
+
+	for (;;) {
+		assert_int_equal(db_trail_read(db, place, text, room, &length, NULL), 0);
+		if (length == 0)
+			return count;
+		for (size_t at = 0; at < length; count++) {
+			uint64_t seq = place->seq;
+			int line = db_trail_next(text + at, length - at, place, &head, NULL);
+
+			assert_true(line > 0 && head.seq == seq && place->seq == seq + 1);
+			at += (size_t)line + 1;
+		}
+	}
+}
+
+static void
+batches_of_any_size_have_every_record_once(void **state)
+{
+	struct db *db = open_good();
+	struct db_place place = {1, 0};
+
+	(void)state;
+	record_many(db, 300);
+	for (size_t room = RECORD_WHOLE_MAX + 1; room < 70000; room += 9973) {
+		place = (struct db_place){1, 0};
+		assert_int_equal(read_on(db, &place, room), 300);
+	}
+	/* What is not committed is not there yet, and what was taken back never was. */
+	begin(db);
+	assert_int_equal(db_record(db, &(struct record){.event = EVENT_DAEMON_START}, 1, NULL, NULL), 0);
+	assert_int_equal(read_on(db, &place, 9000), 0);
+	db_rollback(db);
+	assert_int_equal(read_on(db, &place, 9000), 0);
+	record_many(db, 2);
+	assert_int_equal(read_on(db, &place, 9000), 2);
+	db_close(db);
+}
+
+static void
+a_line_that_was_changed_is_noticed_by_who_reads_it(void **state)
+{
+	struct db *db = open_good();
+	struct db_place place = {1, 0};
+	char text[20000];
+	struct record_head head;
+	size_t length;
+	int fd = open(trail_path, O_WRONLY | O_CLOEXEC), line;
+
+	(void)state;
+	record_many(db, 3);
+	assert_int_equal(pwrite(fd, "{\"v\":1,\"seq\":2", 15, 0), 15);
+	assert_int_equal(db_trail_read(db, &place, text, sizeof text, &length, NULL), 0);
+	line = db_trail_next(text, length, &place, &head, NULL);
+	assert_int_equal(line, -EBADMSG);
+	assert_true(place.seq == 1 && place.offset == 0);
+	assert_int_equal(db_trail_find(db, 3, &place, NULL), -EBADMSG);
+	assert_int_equal(ftruncate(fd, 10), 0);
+	assert_int_equal(db_trail_read(db, &(struct db_place){1, 0}, text, sizeof text, &length, NULL), -EIO);
+	close(fd);
+	db_close(db);
+}
+
+static void
+count_call(void *context)
+{
+	++*(unsigned *)context;
+}
+
+static void
+a_commit_with_records_is_told_and_nothing_else(void **state)
+{
+	struct db *db = open_good();
+	unsigned calls = 0;
+
+	(void)state;
+	db_on_commit(db, count_call, &calls);
+	record_many(db, 3);
+	assert_int_equal(calls, 1);
+	begin(db);
+	commit(db);
+	assert_int_equal(calls, 1);
+	begin(db);
+	assert_int_equal(db_record(db, &(struct record){.event = EVENT_DAEMON_START}, 1, NULL, NULL), 0);
+	db_rollback(db);
+	assert_int_equal(calls, 1);
+	record_many(db, 1);
+	assert_int_equal(calls, 2);
+	db_close(db);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -480,6 +650,10 @@ main(void)
 	    TEST(a_database_of_a_later_version_is_refused),
 	    TEST(what_is_no_database_is_refused),
 	    TEST(the_head_is_that_of_the_files_lines),
+	    TEST(every_record_is_found_where_it_begins),
+	    TEST(batches_of_any_size_have_every_record_once),
+	    TEST(a_line_that_was_changed_is_noticed_by_who_reads_it),
+	    TEST(a_commit_with_records_is_told_and_nothing_else),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
