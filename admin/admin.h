@@ -122,6 +122,8 @@ void cell_lease(char *cell, const uint8_t lease[static 16]);
 struct asking {
 	void (*take)(struct asking *asking, uint16_t number, const union admin_body *body);
 	void *context;
+	bool renews;  /* the timeout counts anew from each row */
+	bool endless; /* once it is asked, rows are waited for without end */
 	struct msg_done done;
 };
 /* Sends one request and reads rows until DONE. The exit code of DONE, after its text was said (to standard error when it is a failure;
@@ -166,6 +168,17 @@ struct ending {
 };
 int ending_ask(struct admin *admin, const struct ending *ending);
 
+/* ---- record.c: records of the audit trail as people see them ---- */
+
+struct record_texts {
+	char seq[32], time[32];
+	char who[CELL_LEN];                        /* "acme/web-1 on m1, root" */
+	const char *event, *share, *reason, *rule; /* borrowed from the record; "" what it lacks */
+};
+void record_texts(const json_t *record, struct record_texts *texts);
+/* The text under `key`, or "". */
+const char *record_text(const json_t *object, const char *key);
+
 /* ---- verbs ---- */
 
 /* The lease that `text` names: its 32 hexadecimal digits, or the first 4 or more of a lease that the broker knows (`ended`: also of one
@@ -173,6 +186,7 @@ int ending_ask(struct admin *admin, const struct ending *ending);
 int lease_operand(struct admin *admin, const char *text, bool ended, uint8_t lease[static 16]);
 
 int cmd_status(struct admin *admin, int argc, char **argv);
+int cmd_events(struct admin *admin, int argc, char **argv);
 int cmd_doctor(struct admin *admin, int argc, char **argv);
 int cmd_share_list(struct admin *admin, int argc, char **argv);
 int cmd_share_show(struct admin *admin, int argc, char **argv);

@@ -88,7 +88,8 @@ wait_for(const struct conversation *talk, short events)
 
 		if (now >= talk->deadline_ns)
 			return late(talk);
-		ready = poll(&poller, 1, (int)((talk->deadline_ns - now + 999999) / 1000000));
+		ready = poll(&poller, 1,
+		    talk->deadline_ns == UINT64_MAX ? -1 : (int)((talk->deadline_ns - now + 999999) / 1000000));
 		if (ready > 0)
 			return 0;
 		if (ready < 0 && errno != EINTR)
@@ -99,6 +100,12 @@ wait_for(const struct conversation *talk, short events)
 static int
 lost(const struct conversation *talk)
 {
+	if (talk->asking->endless)
+		return error_set(talk->error, -EPIPE,
+		    "netbusd at %s closed the connection: it ended, or nothing was read here for too long; its log "
+		    "says "
+		    "which",
+		    talk->admin->socket);
 	return error_set(talk->error, -EPIPE,
 	    "netbusd at %s closed the connection before it had answered: its log says why; what "
 	    "was "
@@ -155,6 +162,12 @@ next_answer(const struct conversation *talk, uint16_t *number, union admin_body 
 	return 0;
 }
 
+static void
+set_deadline(struct conversation *talk)
+{
+	talk->deadline_ns = clock_monotonic_ns() + (uint64_t)talk->admin->timeout_ms * 1000000;
+}
+
 static int
 hear(struct conversation *talk)
 {
@@ -178,6 +191,8 @@ hear(struct conversation *talk)
 			continue;
 		}
 		talk->rows++;
+		if (talk->asking->renews)
+			set_deadline(talk);
 		talk->asking->take(talk->asking, number, &body);
 	}
 }
@@ -189,12 +204,14 @@ converse(struct conversation *talk, uint16_t number, const void *request)
 	int code;
 
 	memset(&talk->asking->done, 0, sizeof talk->asking->done);
-	talk->deadline_ns = clock_monotonic_ns() + (uint64_t)talk->admin->timeout_ms * 1000000;
+	set_deadline(talk);
 	socket = open_socket(talk->admin, talk->error);
 	if (socket < 0)
 		return socket;
 	talk->socket = socket;
 	code = send_request(talk, number, request);
+	if (talk->asking->endless)
+		talk->deadline_ns = UINT64_MAX;
 	return code < 0 ? code : hear(talk);
 }
 

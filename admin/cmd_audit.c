@@ -67,31 +67,17 @@ next_record(FILE *file)
 
 static const char *const titles[] = {"SEQ", "TIME", "EVENT", "WHO", "SHARE", "REASON", "RULE", NULL};
 
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 static void
 add_row(struct table *table, const json_t *record)
 {
-	const json_t *principal = json_object_get(record, "principal");
-	char seq[32] = "", time[32] = "", who[CELL_LEN];
-	const char *host = text_of(principal, "host"), *vm = text_of(principal, "vm"),
-		   *name = text_of(principal, "admin");
-	const char *cells[] = {seq, time, text_of(record, "event"), who, text_of(record, "share"),
-	    text_of(record, "reason"), text_of(record, "rule")};
+	struct record_texts texts;
+	const char *cells[] = {texts.seq, texts.time, NULL, texts.who, NULL, NULL, NULL};
 
-	if (json_object_get(record, "not_a_record"))
-		cells[2] = "(not a record)";
-	else
-		snprintf(seq, sizeof seq, "%" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(record, "seq")));
-	snprintf(time, sizeof time, "%.19s", text_of(record, "ts"));
-	snprintf(who, sizeof who, "%s%s%s%s%s", vm, vm[0] && host[0] ? " on " : "", host,
-	    (vm[0] || host[0]) && name[0] ? ", " : "", name);
+	record_texts(record, &texts);
+	cells[2] = json_object_get(record, "not_a_record") ? "(not a record)" : texts.event;
+	cells[4] = texts.share;
+	cells[5] = texts.reason;
+	cells[6] = texts.rule;
 	table_row(table, cells);
 }
 
@@ -190,7 +176,7 @@ struct filter {
 static bool
 is(const char *wanted, const json_t *object, const char *key)
 {
-	return wanted == NULL || strcmp(text_of(object, key), wanted) == 0;
+	return wanted == NULL || strcmp(record_text(object, key), wanted) == 0;
 }
 
 static bool

@@ -8,6 +8,7 @@
 declare -gA _netbus_admin_verbs=(
 	[status]=''
 	[doctor]=''
+	[events]='--follow --since --limit'
 	['share list']=''
 	['share show']=''
 	['share enable']=''
@@ -86,7 +87,7 @@ _netbus_admin() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		--root | --socket) _netbus_admin_where+=("$word" "${COMP_WORDS[++i]}") ;;
-		--json | --quiet | --no-color | --dry-run | --yes | --help | --version | --keep-grants | --ended | --timers | --no-checkpoint) ;;
+		--json | --quiet | --no-color | --dry-run | --yes | --help | --version | --keep-grants | --ended | --timers | --follow | --force | --no-checkpoint) ;;
 		--*=*) ;;
 		--*) ((i++)) ;;
 		*) words+=("$word") ;;
@@ -101,7 +102,7 @@ _netbus_admin() {
 	case $prev in
 	--root | --dir | --out) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--socket | --trail | --checkpoint | --public) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-	--reason | --timeout | --ttl | --deadline | --at | --address | --lanes | --vm-uuid | --tenant | --trust-domain | --days | --lines | --event) return ;;
+	--reason | --timeout | --ttl | --deadline | --at | --address | --lanes | --vm-uuid | --tenant | --trust-domain | --days | --lines | --event | --since | --limit) return ;;
 	--*)
 		if word=$(_netbus_admin_value "$prev"); then
 			mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")

@@ -35,7 +35,7 @@ complete -c netbus-admin -l socket -r -F -d 'socket of the daemon'
 complete -c netbus-admin -l help -d 'what a verb takes'
 complete -c netbus-admin -l version -d 'version of netbus-admin'
 
-complete -c netbus-admin -n __netbus_admin_nothing -a 'status doctor share grant revoke lease bar session attach detach attachment policy host audit pki'
+complete -c netbus-admin -n __netbus_admin_nothing -a 'status doctor events share grant revoke lease bar session attach detach attachment policy host audit pki'
 complete -c netbus-admin -n '__netbus_admin_noun share' -a 'list show enable disable'
 complete -c netbus-admin -n '__netbus_admin_noun grant' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun lease' -a 'list show steal'
@@ -100,7 +100,11 @@ for verb in 'audit tail' 'audit show' 'audit verify'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l trail -r -F
 end
 complete -c netbus-admin -n '__netbus_admin_verb audit tail' -l lines -x
-complete -c netbus-admin -n '__netbus_admin_verb audit tail' -l follow
+for verb in 'events' 'audit tail'
+	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l follow -d 'wait for more'
+end
+complete -c netbus-admin -n '__netbus_admin_verb events' -l since -x -d 'a cursor or a time'
+complete -c netbus-admin -n '__netbus_admin_verb events' -l limit -x
 complete -c netbus-admin -n '__netbus_admin_verb audit show' -l event -x
 complete -c netbus-admin -n '__netbus_admin_verb audit verify' -l checkpoint -r -F
 complete -c netbus-admin -n '__netbus_admin_verb audit verify' -l no-checkpoint -d 'the chain only'
