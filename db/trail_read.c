@@ -103,7 +103,7 @@ db_trail_find(const struct db *db, uint64_t seq, struct db_place *place, struct 
 {
 	const struct trail_head *kept = trail_kept(db->trail);
 	struct db_place low = {1, 0}, middle;
-	uint64_t high = kept->bytes; /* the line begins in [low.offset, high) */
+	uint64_t high = kept->bytes; /* the line begins at low or behind it, and not far behind high */
 
 	if (seq < 1 || seq > kept->lines + 1)
 		return error_set(error, -ENOENT, "the audit trail has no record %llu, its last is %llu",
@@ -121,7 +121,7 @@ db_trail_find(const struct db *db, uint64_t seq, struct db_place *place, struct 
 		if (middle.offset < high && middle.seq <= seq)
 			low = middle;
 		else
-			high = half + 1; /* a line may begin just there */
+			high = half;
 	}
 	*place = low;
 	return walk_to(db, seq, place, error);

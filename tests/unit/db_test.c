@@ -532,6 +532,34 @@ every_record_is_found_where_it_begins(void **state)
 	db_close(db);
 }
 
+/* Eight lines of one length: halves fall on where lines begin. */
+static void
+a_record_is_found_that_begins_just_where_one_looks(void **state)
+{
+	struct db *db = open_good();
+	char text[7001];
+	struct db_place place;
+	uint64_t length;
+
+	(void)state;
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	begin(db);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(
+		    db_record(db,
+			&(struct record){.event = EVENT_ATTACH_DENY, .detail = {{"text", text, 0}}, .detail_count = 1},
+			1, NULL, NULL),
+		    0);
+	commit(db);
+	length = (uint64_t)trail_size() / 8;
+	for (unsigned seq = 1; seq <= 8; seq++) {
+		assert_int_equal(db_trail_find(db, seq, &place, NULL), 0);
+		assert_true(place.seq == seq && place.offset == (seq - 1) * length);
+	}
+	db_close(db);
+}
+
 /* Reads on from `place` to the end; how many records came, each with the number that belongs there. */
 static unsigned
 read_on(const struct db *db, struct db_place *place, size_t room)
@@ -590,7 +618,7 @@ a_line_that_was_changed_is_noticed_by_who_reads_it(void **state)
 
 	(void)state;
 	record_many(db, 3);
-	assert_int_equal(pwrite(fd, "{\"v\":1,\"seq\":2", 15, 0), 15);
+	assert_int_equal(pwrite(fd, "{\"v\":1,\"seq\":2", 14, 0), 14);
 	assert_int_equal(db_trail_read(db, &place, text, sizeof text, &length, NULL), 0);
 	line = db_trail_next(text, length, &place, &head, NULL);
 	assert_int_equal(line, -EBADMSG);
@@ -651,6 +679,7 @@ main(void)
 	    TEST(what_is_no_database_is_refused),
 	    TEST(the_head_is_that_of_the_files_lines),
 	    TEST(every_record_is_found_where_it_begins),
+	    TEST(a_record_is_found_that_begins_just_where_one_looks),
 	    TEST(batches_of_any_size_have_every_record_once),
 	    TEST(a_line_that_was_changed_is_noticed_by_who_reads_it),
 	    TEST(a_commit_with_records_is_told_and_nothing_else),
