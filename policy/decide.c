@@ -156,33 +156,108 @@ policy_explain(const struct policy *policy, const struct policy_request *request
 
 /* ---- limits ---- */
 
-#define TIGHTEN(limits, amounts, field)                                                           \
-	do {                                                                                      \
-		if ((amounts)->field && (!(limits)->field || (amounts)->field < (limits)->field)) \
-			(limits)->field = (amounts)->field;                                       \
-	} while (0)
+#define FOUND_MOST (POLICY_LIMITS_MOST + 1) /* one more shows that there are too many */
+
+struct found {
+	const struct limit *at[FOUND_MOST]; /* in the order of files and lines, none twice */
+	size_t count;
+};
+
+static int
+compare_places(const struct limit *a, const struct limit *b)
+{
+	int order = strcmp(a->file, b->file);
+
+	if (order == 0)
+		order = (a->line > b->line) - (a->line < b->line);
+	return order ? order : (a->column > b->column) - (a->column < b->column);
+}
 
 static void
-tighten(const struct scope *scope, const struct query *query, void *context)
+collect(const struct scope *scope, const struct query *query, void *context)
 {
-	const struct policy_limits *amounts = &limit_of(scope)->amounts;
-	struct policy_limits *limits = context;
+	const struct limit *limit = limit_of(scope);
+	struct found *found = context;
+	size_t place = 0;
 
 	if (!scope_match(scope, query))
 		return;
-	TIGHTEN(limits, amounts, iops);
-	TIGHTEN(limits, amounts, bandwidth);
-	TIGHTEN(limits, amounts, burst_us);
-	TIGHTEN(limits, amounts, leases);
-	TIGHTEN(limits, amounts, attach_rate);
+	while (place < found->count && compare_places(found->at[place], limit) < 0)
+		place++;
+	if (place == FOUND_MOST || (place < found->count && found->at[place] == limit))
+		return;
+	if (found->count == FOUND_MOST)
+		found->count--;
+	memmove(&found->at[place + 1], &found->at[place], (found->count - place) * sizeof found->at[0]);
+	found->at[place] = limit;
+	found->count++;
 }
 
-void
-policy_limits(const struct policy *policy, const struct policy_request *request, struct policy_limits *limits)
+static void
+copy_key(enum policy_per per, const struct policy_request *request, char key[static QUALIFIED_LEN_MAX + 1])
 {
-	struct query query;
+	const char *text = per == PER_SHARE                     ? request->share
+			   : per == PER_VM || per == PER_TENANT ? request->vm
+			   : per == PER_HOST                    ? request->host
+								: "";
+	size_t length = per == PER_TENANT ? strcspn(text, "/") : strlen(text);
 
-	*limits = (struct policy_limits){0};
+	if (length > QUALIFIED_LEN_MAX)
+		length = QUALIFIED_LEN_MAX;
+	memcpy(key, text, length);
+	key[length] = '\0';
+}
+
+static bool
+has_rates(const struct policy_amounts *amounts)
+{
+	return amounts->iops || amounts->bandwidth || amounts->floor_iops || amounts->floor_bandwidth;
+}
+
+static bool
+has_counts(const struct policy_amounts *amounts)
+{
+	return amounts->leases || amounts->attach_rate;
+}
+
+static void
+give_limit(const struct limit *limit, bool rates, const struct policy_request *request, struct policy_limit *given)
+{
+	const struct policy_amounts *amounts = &limit->amounts;
+
+	*given = (struct policy_limit){.file = limit->file,
+	    .line = limit->line,
+	    .column = limit->column,
+	    .per = rates ? limit->rates_per : limit->counts_per};
+	if (rates) {
+		given->amounts = *amounts;
+		given->amounts.leases = given->amounts.attach_rate = 0;
+	} else {
+		given->amounts.leases = amounts->leases;
+		given->amounts.attach_rate = amounts->attach_rate;
+	}
+	copy_key(given->per, request, given->key);
+}
+
+size_t
+policy_limits(const struct policy *policy, const struct policy_request *request,
+    struct policy_limit limits[static POLICY_LIMITS_MOST])
+{
+	struct found found = {.count = 0};
+	struct query query;
+	size_t count = 0;
+
 	if (query_init(&query, policy, request, true))
-		index_each(&policy->limit_index, policy, &query, tighten, limits);
+		index_each(&policy->limit_index, policy, &query, collect, &found);
+	for (size_t i = 0; i < 2 * found.count; i++) {
+		const struct limit *limit = found.at[i / 2];
+		bool rates = i % 2 == 0;
+
+		if (rates ? !has_rates(&limit->amounts) : !has_counts(&limit->amounts))
+			continue;
+		if (count < POLICY_LIMITS_MOST)
+			give_limit(limit, rates, request, &limits[count]);
+		count++;
+	}
+	return count;
 }

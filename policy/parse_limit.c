@@ -7,8 +7,18 @@
 #include "base/text.h"
 #include "policy/parse.h"
 
-#define RATE_MAX   1000000000 /* operations per second */
-#define LEASES_MAX 1000000
+#define RATE_MAX      1000000000          /* operations per second */
+#define BANDWIDTH_MAX (UINT64_C(1) << 50) /* bytes per second: 1024TiB */
+#define BURST_MAX_US  INT64_C(3600000000)
+#define LEASES_MAX    1000000
+
+static const char *const per_words[] = {"lease", "share", "vm", "tenant", "host", "all", NULL};
+
+const char *
+per_name(enum policy_per per)
+{
+	return per_words[per];
+}
 
 static void
 parse_count(struct parse *parse, const struct yaml *map, const char *key, uint64_t most, uint64_t *count)
@@ -23,21 +33,23 @@ parse_count(struct parse *parse, const struct yaml *map, const char *key, uint64
 }
 
 static void
-parse_bandwidth(struct parse *parse, const struct yaml *map, struct policy_limits *amounts)
+parse_bandwidth(struct parse *parse, const struct yaml *map, const char *key, uint64_t *bandwidth)
 {
-	const struct yaml *node = yaml_find(map, "bandwidth");
+	const struct yaml *node = yaml_find(map, key);
 	struct error error;
 
-	if (node == NULL || !parse_is_kind(parse, node, YAML_SCALAR, "bandwidth"))
+	if (node == NULL || !parse_is_kind(parse, node, YAML_SCALAR, key))
 		return;
-	if (parse_size(node->text, &amounts->bandwidth, &error) < 0)
-		FAULT(parse, node, "bandwidth (bytes per second): %s", error.text);
-	else if (amounts->bandwidth == 0)
-		FAULT(parse, node, "bandwidth: 0 would let nothing through; to forbid, write a deny");
+	if (parse_size(node->text, bandwidth, &error) < 0)
+		FAULT(parse, node, "%s (bytes per second): %s", key, error.text);
+	else if (*bandwidth == 0)
+		FAULT(parse, node, "%s: 0 would let nothing through; to forbid, write a deny", key);
+	else if (*bandwidth > BANDWIDTH_MAX)
+		FAULT(parse, node, "%s: '%s' is more than 1024TiB, the most there can be", key, show(node->text).text);
 }
 
 static void
-parse_burst(struct parse *parse, const struct yaml *map, struct policy_limits *amounts)
+parse_burst(struct parse *parse, const struct yaml *map, struct policy_amounts *amounts)
 {
 	const struct yaml *node = yaml_find(map, "burst");
 	struct error error;
@@ -48,6 +60,8 @@ parse_burst(struct parse *parse, const struct yaml *map, struct policy_limits *a
 		FAULT(parse, node, "burst: %s", error.text);
 	else if (amounts->burst_us == 0)
 		FAULT(parse, node, "burst: 0 is no burst; leave it out");
+	else if (amounts->burst_us > BURST_MAX_US)
+		FAULT(parse, node, "burst: '%s' is longer than an hour, the most there can be", show(node->text).text);
 	else if (yaml_find(map, "iops") == NULL && yaml_find(map, "bandwidth") == NULL)
 		FAULT(parse, node,
 		    "burst: says for how long iops or bandwidth may be used up at once; give one "
@@ -56,7 +70,7 @@ parse_burst(struct parse *parse, const struct yaml *map, struct policy_limits *a
 
 /* "20/min" */
 static void
-parse_attach_rate(struct parse *parse, const struct yaml *map, struct policy_limits *amounts)
+parse_attach_rate(struct parse *parse, const struct yaml *map, struct policy_amounts *amounts)
 {
 	static const char unit[] = "/min";
 	const struct yaml *node = yaml_find(map, "attach_rate");
@@ -77,29 +91,72 @@ parse_attach_rate(struct parse *parse, const struct yaml *map, struct policy_lim
 }
 
 static void
-parse_amounts(struct parse *parse, const struct yaml *map, struct policy_limits *amounts)
+parse_amounts(struct parse *parse, const struct yaml *map, struct policy_amounts *amounts)
 {
-	static const char *const keys[] = {"iops", "bandwidth", "leases", "attach_rate"};
+	static const char *const keys[] = {
+	    "iops", "bandwidth", "floor_iops", "floor_bandwidth", "leases", "attach_rate"};
 	uint64_t leases;
 	bool some = false;
 
 	parse_count(parse, map, "iops", RATE_MAX, &amounts->iops);
+	parse_count(parse, map, "floor_iops", RATE_MAX, &amounts->floor_iops);
 	parse_count(parse, map, "leases", LEASES_MAX, &leases);
 	amounts->leases = (uint32_t)leases;
-	parse_bandwidth(parse, map, amounts);
+	parse_bandwidth(parse, map, "bandwidth", &amounts->bandwidth);
+	parse_bandwidth(parse, map, "floor_bandwidth", &amounts->floor_bandwidth);
 	parse_burst(parse, map, amounts);
 	parse_attach_rate(parse, map, amounts);
 	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
 		some |= yaml_find(map, keys[i]) != NULL;
 	if (!some)
-		FAULT(parse, map, "limits: limits nothing; give iops, bandwidth, leases or attach_rate");
+		FAULT(parse, map,
+		    "limits: limits nothing; give iops, bandwidth, floor_iops, floor_bandwidth, leases or attach_rate");
+}
+
+/* A floor above the limit that it stands under is a slip. */
+static void
+check_floors(struct parse *parse, const struct yaml *map, const struct policy_amounts *amounts)
+{
+	if (amounts->iops && amounts->floor_iops > amounts->iops)
+		FAULT(parse, yaml_find(map, "floor_iops"), "floor_iops: more than the %llu that iops lets through",
+		    (unsigned long long)amounts->iops);
+	if (amounts->bandwidth && amounts->floor_bandwidth > amounts->bandwidth)
+		FAULT(parse, yaml_find(map, "floor_bandwidth"),
+		    "floor_bandwidth: more than the %llu bytes that bandwidth lets through",
+		    (unsigned long long)amounts->bandwidth);
+}
+
+static void
+parse_per(struct parse *parse, const struct yaml *map, struct limit *limit)
+{
+	const struct yaml *node = yaml_find(map, "per");
+	bool counts = yaml_find(map, "leases") || yaml_find(map, "attach_rate");
+	int word;
+
+	limit->rates_per = PER_LEASE;
+	limit->counts_per = PER_HOST;
+	if (node == NULL)
+		return;
+	word = parse_word(parse, node, "per", per_words);
+	if (word < 0)
+		return;
+	limit->rates_per = limit->counts_per = (enum policy_per)word;
+	if (word == PER_LEASE && counts)
+		FAULT(parse, node,
+		    "per: a lease has no leases and attaches once; leases and attach_rate are per share, vm, tenant, "
+		    "host (when per is left out) or all");
+	if (!counts && !yaml_find(map, "iops") && !yaml_find(map, "bandwidth"))
+		FAULT(parse, node,
+		    "per: says who together may have iops, bandwidth, leases or attach_rate; give one of them (a floor "
+		    "is "
+		    "always each lease's own)");
 }
 
 static bool
 parse_limit(struct parse *parse, const struct yaml *map)
 {
-	static const char *const keys[] = {
-	    "hosts", "vms", "shares", "iops", "bandwidth", "burst", "leases", "attach_rate", NULL};
+	static const char *const keys[] = {"hosts", "vms", "shares", "per", "iops", "bandwidth", "burst", "floor_iops",
+	    "floor_bandwidth", "leases", "attach_rate", NULL};
 	struct policy *policy = parse->policy;
 	struct limit *limit = arena_take(&policy->arena, sizeof *limit), **limits;
 
@@ -113,6 +170,11 @@ parse_limit(struct parse *parse, const struct yaml *map)
 	limit->scope.verbs = (1 << VERB_COUNT) - 1;
 	parse_scope(parse, map, &limit->scope);
 	parse_amounts(parse, map, &limit->amounts);
+	check_floors(parse, map, &limit->amounts);
+	parse_per(parse, map, limit);
+	limit->file = parse->file;
+	limit->line = map->line;
+	limit->column = map->column;
 	policy->limits = limits;
 	limits[policy->limit_count++] = limit;
 	return true;

@@ -112,13 +112,33 @@ size_t policy_test_count(const struct policy *policy);
 size_t policy_limit_count(const struct policy *policy);
 uint64_t policy_generation(const struct policy *policy);
 
-/* What `limits` say for a lease: the tightest that matches; 0 = no limit. Enforcement is not policy's work. */
-struct policy_limits {
+/* ---- limits: how much ---- */
+
+/* Whom a limit counts together: each lease for itself, or all leases that it matches of one share, VM, tenant (of the VM) or host, or simply all. */
+enum policy_per { PER_LEASE, PER_SHARE, PER_VM, PER_TENANT, PER_HOST, PER_ALL };
+const char *per_name(enum policy_per per);
+
+struct policy_amounts {           /* 0 = none */
 	uint64_t iops, bandwidth; /* per second; bytes */
 	int64_t burst_us;
+	uint64_t floor_iops, floor_bandwidth; /* of each lease */
 	uint32_t leases;
 	uint32_t attach_rate; /* per minute */
 };
-void policy_limits(const struct policy *policy, const struct policy_request *request, struct policy_limits *limits);
+
+struct policy_limit {
+	const char *file; /* where it stands; valid as long as the policy */
+	unsigned line, column;
+	enum policy_per per;
+	char key[QUALIFIED_LEN_MAX + 1]; /* the share, VM, tenant or host; "" for a lease and for all */
+	struct policy_amounts
+	    amounts; /* rates and floors, or counts: what stands in one line and is counted differently comes as two */
+};
+
+/* The limits that apply, in the order of files and lines: how many there are, of which the first POLICY_LIMITS_MOST are in `limits`. All of them hold.
+ * Enforcement is not policy's work; whoever enforces must not let through what has more limits than that. */
+#define POLICY_LIMITS_MOST 8
+size_t policy_limits(const struct policy *policy, const struct policy_request *request,
+    struct policy_limit limits[static POLICY_LIMITS_MOST]);
 
 #endif

@@ -72,7 +72,10 @@ struct rule {
 
 struct limit {
 	struct scope scope;
-	struct policy_limits amounts;
+	struct policy_amounts amounts;
+	enum policy_per rates_per, counts_per;
+	const char *file;
+	unsigned line, column;
 };
 
 /* The scope is the first member, so that an index over scopes serves both. */

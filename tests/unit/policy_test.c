@@ -266,12 +266,109 @@ reads_windows_in_their_zone(void **state)
 	}
 }
 
+/* ---- limits ---- */
+
+#define LIMITS   "limits:\n"
+#define ASKED    "m1 acme/web-1 acme/disk-1 attach rw"
+#define BURST(n) "  - {iops: " #n "}\n"
+
+/* `want`: one word for each limit, "LINE:PER:KEY:amounts". */
+static const struct {
+	const char *name;
+	const char *files[FILES_MAX];
+	const char *ask, *want;
+} limit_cases[] = {
+    {"no_limit_is_none", {ACME}, ASKED, ""},
+    {"a_rate_is_each_leases_own", {ACME LIMITS R("iops: 5")}, ASKED, "10-a.yaml:4:lease::iops=5"},
+    {"counts_are_a_hosts", {ACME LIMITS R("leases: 5, attach_rate: 6/min")}, ASKED,
+	"10-a.yaml:4:host:m1:leases=5:attaches=6"},
+    {"one_line_may_be_counted_in_two_ways", {ACME LIMITS R("leases: 5, bandwidth: 1KiB, burst: 2s")}, ASKED,
+	"10-a.yaml:4:lease::bandwidth=1024:burst=2000000 10-a.yaml:4:host:m1:leases=5"},
+    {"per_share", {ACME LIMITS R("iops: 5, per: share")}, ASKED, "10-a.yaml:4:share:acme/disk-1:iops=5"},
+    {"per_vm", {ACME LIMITS R("leases: 5, iops: 7, per: vm")}, ASKED,
+	"10-a.yaml:4:vm:acme/web-1:iops=7 10-a.yaml:4:vm:acme/web-1:leases=5"},
+    {"a_tenant_is_the_vms", {ALL LIMITS R("iops: 5, per: tenant")}, "m1 globex/web-1 acme/disk-1 attach rw",
+	"10-a.yaml:4:tenant:globex:iops=5"},
+    {"per_host", {ACME LIMITS R("iops: 5, per: host")}, ASKED, "10-a.yaml:4:host:m1:iops=5"},
+    {"per_all", {ACME LIMITS R("iops: 5, per: all")}, ASKED, "10-a.yaml:4:all::iops=5"},
+    {"floors_may_stand_alone", {ACME LIMITS R("floor_iops: 5, floor_bandwidth: 1KiB")}, ASKED,
+	"10-a.yaml:4:lease::floor_iops=5:floor_bandwidth=1024"},
+    {"all_that_match_hold_in_order_of_files_and_lines",
+	{ACME LIMITS R("iops: 9") R("iops: 5, vms: web-1") R("iops: 1, vms: db-1"), ALL LIMITS R("iops: 7, per: all"),
+	    GLOBEX LIMITS R("iops: 2")},
+	ASKED, "10-a.yaml:4:lease::iops=9 10-a.yaml:5:lease::iops=5 20-b.yaml:4:all::iops=7"},
+    {"two_on_one_line_are_two", {ACME "limits: [{iops: 9, shares: [disk-1, \"disk-*\"]}, {iops: 9}]\n"}, ASKED,
+	"10-a.yaml:3:lease::iops=9 10-a.yaml:3:lease::iops=9"},
+    {"more_than_eight_are_counted_by_the_first_and_said",
+	{ALL LIMITS BURST(1) BURST(2) BURST(3) BURST(4) BURST(5), ACME LIMITS BURST(6) BURST(7) BURST(8) BURST(9)},
+	ASKED,
+	"10-a.yaml:4:lease::iops=1 10-a.yaml:5:lease::iops=2 10-a.yaml:6:lease::iops=3 10-a.yaml:7:lease::iops=4 "
+	"10-a.yaml:8:lease::iops=5 20-b.yaml:4:lease::iops=6 20-b.yaml:5:lease::iops=7 20-b.yaml:6:lease::iops=8 +1"},
+};
+
+static void
+add_amount(char *text, size_t room, const char *name, uint64_t amount)
+{
+	size_t used = strlen(text);
+
+	if (amount)
+		snprintf(text + used, room - used, ":%s=%llu", name, (unsigned long long)amount);
+}
+
+static void
+print_limits(const struct policy_limit *limits, size_t count, char *text, size_t room)
+{
+	text[0] = '\0';
+	for (size_t i = 0; i < count && i < POLICY_LIMITS_MOST; i++) {
+		const struct policy_amounts *amounts = &limits[i].amounts;
+		size_t used = strlen(text);
+
+		snprintf(text + used, room - used, "%s%s:%u:%s:%s", i ? " " : "", limits[i].file, limits[i].line,
+		    per_name(limits[i].per), limits[i].key);
+		add_amount(text, room, "iops", amounts->iops);
+		add_amount(text, room, "bandwidth", amounts->bandwidth);
+		add_amount(text, room, "burst", (uint64_t)amounts->burst_us);
+		add_amount(text, room, "floor_iops", amounts->floor_iops);
+		add_amount(text, room, "floor_bandwidth", amounts->floor_bandwidth);
+		add_amount(text, room, "leases", amounts->leases);
+		add_amount(text, room, "attaches", amounts->attach_rate);
+	}
+	if (count > POLICY_LIMITS_MOST)
+		snprintf(text + strlen(text), room - strlen(text), " +%zu", count - POLICY_LIMITS_MOST);
+}
+
+static void
+finds_the_limits_that_apply(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(limit_cases); i++) {
+		struct policy_limit limits[POLICY_LIMITS_MOST];
+		struct harness_question question;
+		struct faults faults;
+		struct policy *policy;
+		char text[1024];
+
+		faults_init(&faults);
+		policy = harness_load(limit_cases[i].files, &faults);
+		harness_print_faults(&faults);
+		if (policy == NULL)
+			fail_msg("%s: not loaded", limit_cases[i].name);
+		harness_ask(limit_cases[i].ask, &question);
+		print_limits(limits, policy_limits(policy, &question.request, limits), text, sizeof text);
+		if (strcmp(text, limit_cases[i].want) != 0)
+			fail_msg("%s: '%s', not '%s'", limit_cases[i].name, text, limit_cases[i].want);
+		policy_free(policy);
+		faults_clear(&faults);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(decides_as_the_language_says),
 	    cmocka_unit_test(reads_windows_in_their_zone),
+	    cmocka_unit_test(finds_the_limits_that_apply),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
