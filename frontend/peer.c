@@ -126,6 +126,8 @@ send_revoked(struct peer *peer)
 void
 peer_settle(struct peer *peer)
 {
+	if (peer->state == PEER_BROKEN || peer->state == PEER_ENDING)
+		peer_abort_held(peer);
 	if (peer->in_flight > 0)
 		return;
 	if (peer->state == PEER_BROKEN)

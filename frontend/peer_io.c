@@ -27,6 +27,7 @@ peer_io_init(struct peer *peer)
 void
 peer_io_clear(struct peer *peer)
 {
+	timer_stop(&peer->held.timer);
 	for (size_t i = 0; i < LIMIT_CREDITS; i++)
 		free(peer->requests[i].buffer);
 }
@@ -171,8 +172,38 @@ submit(struct request *request, uint64_t epoch)
 		return;
 	}
 	peer->in_flight++;
+	if (peer_is_limited(peer) && peer_hold_back(request))
+		return;
 	COUNT(peer, submitted, 1);
 	request->is_timed = peer_time_submit(peer);
+	io_submit(peer->backend, &request->io);
+}
+
+void
+peer_refuse_held(struct request *request)
+{
+	struct peer *peer = request->peer;
+
+	peer->in_flight--;
+	COUNT(peer, aborted, 1);
+	if (peer->state != PEER_BROKEN)
+		answer(peer, request->id, -ESHUTDOWN, NULL, 0);
+	release(request);
+}
+
+/* A peer that asked to detach still gets what it asked for before. */
+void
+peer_submit_held(struct request *request)
+{
+	struct peer *peer = request->peer;
+
+	if ((peer->state != PEER_SERVING && peer->state != PEER_LEAVING) ||
+	    atomic_load_explicit(&peer->page->ended, memory_order_acquire) != 0) {
+		peer_refuse_held(request);
+		return;
+	}
+	COUNT(peer, submitted, 1);
+	request->is_timed = false; /* its time is not the device's */
 	io_submit(peer->backend, &request->io);
 }
 
@@ -221,7 +252,7 @@ static bool
 can_be_now(const struct peer *peer, const struct frame *frame)
 {
 	return peer->backend->class->now != NULL && (frame->type == FRAME_READ || frame->type == FRAME_WRITE) &&
-	       peer->free_requests != NULL;
+	       peer->free_requests != NULL && !peer_is_limited(peer);
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "base/loop.h"
 #include "frontend/peer.h"
+#include "frontend/peer_rate.h"
 #include "wire/lane.h"
 #include "wire/silence.h"
 
@@ -29,7 +30,7 @@ enum peer_state {
 struct request {
 	struct io io; /* first: io_of */
 	struct peer *peer;
-	struct request *next_free;
+	struct request *next_free; /* or the next that is held back */
 	uint8_t *buffer;
 	uint32_t room;
 	uint64_t id;
@@ -43,6 +44,13 @@ struct timed {
 	enum timed_stage stage;
 	uint64_t since_ns;
 	uint64_t receive_ns, device_ns;
+};
+
+/* Requests that a limit holds back, in the order in which they came. They count as in flight. */
+struct held {
+	struct request *first, *last;
+	struct timer timer;
+	uint64_t since_ns; /* counted as held until then; 0: none is held */
 };
 
 struct peer {
@@ -71,6 +79,8 @@ struct peer {
 	uint64_t room_total; /* bytes of all requests' buffers */
 	struct request *free_requests;
 	struct request requests[LIMIT_CREDITS];
+	struct lane_pace pace;
+	struct held held;
 
 	bool all_lanes;
 	enum reason end_reason;
@@ -93,6 +103,19 @@ void peer_time_done(struct peer *peer);
 /* All that was to be said is with the socket. */
 void peer_time_sent(struct peer *peer);
 
+/* ---- peer_rate.c ---- */
+/* Whether a request must be asked about. */
+static inline bool
+peer_is_limited(const struct peer *peer)
+{
+	return __builtin_expect(
+	    atomic_load_explicit(&peer->page->limited, memory_order_relaxed) != 0 || peer->held.first != NULL, 0);
+}
+/* True: it waits, and comes back through peer_submit_held() or peer_refuse_held(). False: it may go on, and that was counted. */
+bool peer_hold_back(struct request *request);
+/* All that is held back is refused, in order. */
+void peer_abort_held(struct peer *peer);
+
 /* ---- peer_io.c ---- */
 void peer_io_init(struct peer *peer);
 void peer_io_clear(struct peer *peer);
@@ -100,5 +123,8 @@ void peer_io_clear(struct peer *peer);
 void peer_take_io(struct peer *peer, const struct frame *frame);
 /* The payload of the WRITE under way is complete. */
 void peer_take_written(struct peer *peer);
+/* What was held back goes to the device, unless the lane has ended meanwhile; or is answered without it. */
+void peer_submit_held(struct request *request);
+void peer_refuse_held(struct request *request);
 
 #endif
