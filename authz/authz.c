@@ -70,7 +70,9 @@ ask_bars(const struct authz_facts *facts)
 static enum reason
 ask_quota(const struct authz_facts *facts)
 {
-	return facts->lease_limit && facts->live_leases >= facts->lease_limit ? REASON_LIMIT_REACHED : REASON_ALLOWED;
+	if (facts->lease_limit && facts->live_leases >= facts->lease_limit)
+		return REASON_LIMIT_REACHED;
+	return facts->attach_rate_spent ? REASON_ATTACH_RATE : REASON_ALLOWED;
 }
 
 static enum reason

@@ -23,7 +23,8 @@ struct authz_facts {
 	enum share_mode share_mode;
 	enum policy_mode mode;               /* asked for */
 	uint32_t live_readers, live_writers; /* leases of this share */
-	uint32_t live_leases, lease_limit;   /* of this host; limit 0 = none */
+	uint32_t live_leases, lease_limit;   /* of the limit that stands against it, if one does; limit 0 = none */
+	bool attach_rate_spent;              /* of a limit */
 	bool audit_ok, state_ok;
 };
 
@@ -35,6 +36,8 @@ struct verdict {
 	unsigned rule_line;
 	uint64_t generation;
 	int64_t max_ttl_us; /* 0 = none */
+	char limit
+	    [192]; /* LIMIT_REACHED, ATTACH_RATE: "20-limits.yaml:7: leases per tenant acme"; whoever gathered the facts writes it */
 };
 
 void authz_decide(const struct policy_verdict *policy, const struct authz_facts *facts, struct verdict *verdict);

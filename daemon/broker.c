@@ -372,14 +372,15 @@ clean_up(void)
 	admin_close(&broker);
 	while (broker.processes)
 		process_gone(&broker, &(struct msg_peer_gone){.id = broker.processes->id});
+	defer_stop(&broker.ends);
+	while (broker.leases)
+		lease_free(broker.leases);
+	limits_clear(&broker);
 	outbox_clear(&broker.outbox);
 	watch_stop(&broker.on_monitor);
 	watch_stop(&broker.on_keys);
 	if (broker.keys.fd >= 0)
 		close(broker.keys.fd);
-	defer_stop(&broker.ends);
-	while (broker.leases)
-		lease_free(broker.leases);
 	for (struct guest *guest = broker.guests, *next; guest; guest = next) {
 		next = guest->next;
 		free(guest);

@@ -16,6 +16,7 @@
 #include "authz/lease.h"
 #include "base/buffer.h"
 #include "base/loop.h"
+#include "daemon/broker_limit.h"
 #include "daemon/channel.h"
 #include "daemon/outbox.h"
 #include "daemon/config.h"
@@ -43,6 +44,8 @@ struct process {
 	uint8_t lane;
 	struct lane_page *page;     /* NULL until OPENED */
 	struct msg_granted granted; /* told when the device is there */
+	struct lane_account accounts[LIMITED_KINDS];
+	struct process *next_lane; /* of its lease, in the ration that is being made */
 };
 
 /* ---- live leases ---- */
@@ -60,6 +63,7 @@ struct totals {
 	uint64_t submitted, completed, aborted, errors, last_completed, reads, writes, flushes, discards, read_bytes,
 	    written_bytes;
 	uint64_t timed, receive_ns, device_ns, send_ns, told, ring_ns, queue_ns, exchange_ns; /* struct lane_times */
+	uint64_t held, held_ns;                                                               /* struct lane_demand */
 };
 
 /* A command that waits for the end of a lease (broker_receipt.c). */
@@ -98,6 +102,7 @@ struct lease {
 	struct process *leaving; /* the session that waits to say goodbye */
 	char revoker[64], revoke_reason[256];
 	struct waiter *waiters; /* whose receipts wait for its end */
+	struct lease_limits limits;
 };
 
 /* ---- attachments of this host's guests ---- */
@@ -176,6 +181,7 @@ struct broker {
 	struct guest *guests;
 	struct client *clients;
 	unsigned client_count;
+	struct limits limits;
 
 	struct timer retry, seal, stop_late;
 	uint64_t sealed_lines; /* covered by the last checkpoint of this run */
@@ -327,6 +333,8 @@ void revoke_wait_for(struct revoke *revoke, struct lease *lease, const char *rea
 void revoke_lease(struct revoke *revoke, struct lease *lease, enum reason reason, uint32_t courtesy_ms);
 /* The end of a lease is recorded: its receipt, for all who wait for it. */
 void receipts_give(struct lease *lease);
+/* We end before it does: nobody waits for it any more. */
+void receipts_drop(struct lease *lease);
 /* All was begun: answers at once when nothing is waited for. */
 void revoke_begun(struct revoke *revoke);
 void receipt_fill(const struct lease *lease, const char *outcome, struct msg_row_receipt *row);

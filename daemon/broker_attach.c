@@ -50,7 +50,7 @@ refuse(struct process *session, struct record *record, uint16_t reason)
 static struct record
 ask_record(const struct process *session, const struct msg_ask_attach *ask, const struct verdict *verdict)
 {
-	return (struct record){
+	struct record record = {
 	    .event = verdict->allowed ? EVENT_ATTACH_ALLOW : EVENT_ATTACH_DENY,
 	    .decision = verdict->allowed ? DECISION_ALLOW : DECISION_DENY,
 	    .reason = reason_name((uint16_t)verdict->reason),
@@ -63,6 +63,10 @@ ask_record(const struct process *session, const struct msg_ask_attach *ask, cons
 	    .detail = {{"source", session->source, 0}, {"session", NULL, session->id}},
 	    .detail_count = 2,
 	};
+
+	if (verdict->limit[0])
+		record.detail[record.detail_count++] = (struct record_detail){"limit", verdict->limit, 0};
+	return record;
 }
 
 static int
@@ -332,6 +336,7 @@ session_opened(struct broker *broker, uint32_t id, int page_fd)
 		atomic_store(&session->page->ended, (uint32_t)session->lease->core.reason);
 		return;
 	}
+	limits_lane_opened(session);
 	session->channel.state = CH_HELD;
 	process_tell(session, MSG_GRANTED, &session->granted);
 }

@@ -3,6 +3,7 @@
  * From a question to a verdict: the request and the facts are gathered here, from configuration and database; policy/ and authz/ decide.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -72,8 +73,10 @@ ask_policy(struct broker *broker, const struct question *question, int64_t at_us
 		*expires_us = earlier(*expires_us, grant_us);
 }
 
+/* `limit`: names the limit that stands against it, if one does. */
 static void
-gather_facts(struct broker *broker, const struct question *question, bool renewing, struct authz_facts *facts)
+gather_facts(struct broker *broker, const struct question *question, bool renewing, struct authz_facts *facts,
+    char limit[static LIMIT_TEXT_LEN])
 {
 	struct db_share share;
 	struct db_host host;
@@ -99,7 +102,20 @@ gather_facts(struct broker *broker, const struct question *question, bool renewi
 		facts->state_ok = false;
 	facts->live_readers = count.readers;
 	facts->live_writers = count.writers;
-	facts->live_leases = count.of_host;
+	limits_gather(broker, question, facts, limit);
+}
+
+static void
+decide(struct broker *broker, const struct question *question, bool renewing, const struct policy_verdict *policy,
+    struct verdict *verdict)
+{
+	struct authz_facts facts;
+	char limit[LIMIT_TEXT_LEN] = "";
+
+	gather_facts(broker, question, renewing, &facts, limit);
+	authz_decide(policy, &facts, verdict);
+	if (verdict->reason == REASON_LIMIT_REACHED || verdict->reason == REASON_ATTACH_RATE)
+		snprintf(verdict->limit, sizeof verdict->limit, "%s", limit);
 }
 
 void
@@ -107,11 +123,11 @@ broker_decide(
     struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict, int64_t *expires_us)
 {
 	struct policy_verdict policy;
-	struct authz_facts facts;
 
 	ask_policy(broker, question, 0, &policy, expires_us);
-	gather_facts(broker, question, renewing, &facts);
-	authz_decide(&policy, &facts, verdict);
+	decide(broker, question, renewing, &policy, verdict);
+	if (!renewing && question->verb == VERB_ATTACH && policy.outcome == POLICY_ALLOWED)
+		limits_attempted(broker, question);
 }
 
 void
@@ -119,9 +135,7 @@ broker_decide_at(
     struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict, int64_t *expires_us)
 {
 	struct policy_verdict policy;
-	struct authz_facts facts;
 
 	ask_policy(broker, question, at_us, &policy, expires_us);
-	gather_facts(broker, question, false, &facts);
-	authz_decide(&policy, &facts, verdict);
+	decide(broker, question, false, &policy, verdict);
 }

@@ -41,6 +41,8 @@ add_page(struct totals *totals, const struct lane_page *page)
 	totals->ring_ns += atomic_load(&times->ring_ns);
 	totals->queue_ns += atomic_load(&times->queue_ns);
 	totals->exchange_ns += atomic_load(&times->exchange_ns);
+	totals->held += atomic_load(&page->demand.held);
+	totals->held_ns += atomic_load(&page->demand.held_ns);
 }
 
 void
@@ -132,6 +134,7 @@ lease_new(struct broker *broker, const struct db_lease *row)
 	if (lease->next)
 		lease->next->prev = lease;
 	broker->leases = lease;
+	limits_lease_new(lease);
 	return lease;
 }
 
@@ -151,6 +154,8 @@ lease_free(struct lease *lease)
 
 	timer_stop(&lease->expiry);
 	timer_stop(&lease->due);
+	limits_lease_gone(lease);
+	receipts_drop(lease);
 	for (struct process *process = broker->processes; process; process = process->next)
 		if (process->lease == lease)
 			process->lease = NULL;

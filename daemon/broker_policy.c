@@ -314,8 +314,10 @@ policy_reload(struct broker *broker, const char *admin, bool dry_run, struct rev
 {
 	int code = load(broker, admin, dry_run, record, error);
 
-	if (code == 0 && !dry_run)
+	if (code == 0 && !dry_run) {
 		leases_judge(broker, revoke);
+		limits_reload(broker);
+	}
 	return code;
 }
 

@@ -140,3 +140,14 @@ receipts_give(struct lease *lease)
 		free(waiter);
 	}
 }
+
+void
+receipts_drop(struct lease *lease)
+{
+	for (struct waiter *waiter; (waiter = lease->waiters) != NULL;) {
+		lease->waiters = waiter->next;
+		waiter->revoke->waiting--;
+		revoke_begun(waiter->revoke);
+		free(waiter);
+	}
+}
