@@ -3,159 +3,10 @@
  * State and trail: one transaction for both, a schema that keeps exclusive leases apart whatever is asked of it, and an opening that notices what
  * happened to the trail in between. Real SQLite, real files.
  */
-#include "tests/unit/test.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "tests/unit/db_world.h"
 
 #include "base/auto.h"
 #include "crypto/chain.h"
-#include "db/db.h"
-#include "db/statement.h"
-
-static char directory[64], state_path[96], trail_path[96], mark_path[96];
-static const struct db_paths paths = {state_path, trail_path, "unused", mark_path};
-
-static struct db *
-open_good(void)
-{
-	struct error error = {0};
-	struct db *db = db_open(&paths, 1000, &error);
-
-	if (db == NULL)
-		fail_msg("%s", error.text);
-	return db;
-}
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	snprintf(directory, sizeof directory, "%s", "/tmp/netbus-db-test.XXXXXX");
-	assert_non_null(mkdtemp(directory));
-	snprintf(state_path, sizeof state_path, "%s/state.db", directory);
-	snprintf(trail_path, sizeof trail_path, "%s/audit.jsonl", directory);
-	snprintf(mark_path, sizeof mark_path, "%s/epoch.mark", directory);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	static const char *const names[] = {"state.db", "state.db-wal", "state.db-shm", "audit.jsonl", "epoch.mark", "moved"};
-	char path[128];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-		unlink(path);
-	}
-	return rmdir(directory);
-}
-
-/* ---- helpers ---- */
-
-static void
-begin(struct db *db)
-{
-	struct error error = {0};
-
-	if (db_begin(db, &error) < 0)
-		fail_msg("%s", error.text);
-}
-
-static void
-commit(struct db *db)
-{
-	struct error error = {0};
-
-	if (db_commit(db, &error) < 0)
-		fail_msg("%s", error.text);
-}
-
-static void
-add_share(struct db *db, const char *name, uint8_t sharing)
-{
-	struct db_share share = {.share_mode = sharing, .class = "disk"};
-
-	snprintf(share.name.text, sizeof share.name.text, "%s", name);
-	begin(db);
-	assert_int_equal(db_shares_sync(db, &share, 1, NULL), 0);
-	commit(db);
-}
-
-static int
-add_lease(struct db *db, uint8_t number, const char *share, uint8_t mode, struct db_lease *lease)
-{
-	int code;
-
-	*lease = (struct db_lease){.mode = mode, .lanes = 4, .started_us = 5};
-	memset(lease->id, number, sizeof lease->id);
-	snprintf(lease->share.text, sizeof lease->share.text, "%s", share);
-	snprintf(lease->vm.text, sizeof lease->vm.text, "%s", "acme/web-1");
-	snprintf(lease->host, sizeof lease->host, "%s", "m1");
-	begin(db);
-	code = db_lease_add(db, lease, NULL);
-	if (code == 0)
-		commit(db);
-	else
-		db_rollback(db);
-	return code;
-}
-
-static void
-end_lease(struct db *db, const struct db_lease *lease)
-{
-	begin(db);
-	assert_int_equal(db_lease_end(db, lease->id, 9, 21, NULL), 0);
-	commit(db);
-}
-
-static int
-record(struct db *db, enum record_event event)
-{
-	int code = db_begin(db, NULL);
-
-	if (code == 0)
-		code = db_record(db, &(struct record){.event = event}, 1, NULL, NULL);
-	if (code < 0) {
-		db_rollback(db);
-		return code;
-	}
-	return db_commit(db, NULL);
-}
-
-static off_t
-trail_size(void)
-{
-	struct stat status;
-
-	return stat(trail_path, &status) < 0 ? -1 : status.st_size;
-}
-
-static void
-append(const char *text)
-{
-	int fd = open(trail_path, O_WRONLY | O_APPEND | O_CLOEXEC);
-
-	assert_true(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	close(fd);
-}
-
-static void
-opening_fails_with(const char *text)
-{
-	struct error error = {0};
-
-	assert_null(db_open(&paths, 1, &error));
-	if (strstr(error.text, text) == NULL)
-		fail_msg("wanted '%s' in '%s'", text, error.text);
-}
 
 /* ---- leases ---- */
 
@@ -461,6 +312,7 @@ the_head_is_that_of_the_files_lines(void **state)
 	db_close(db);
 }
 
+<<<<<<< HEAD
 /* ---- reading it while it grows ---- */
 
 /* `count` records in one transaction, of all lengths from short to as long as they get. */
@@ -660,6 +512,8 @@ a_commit_with_records_is_told_and_nothing_else(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+=======
+>>>>>>> 1c3a444 (tests/unit: the mark: every choice of restored files, every crash, 150 kills)
 int
 main(void)
 {
