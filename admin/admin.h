@@ -134,18 +134,23 @@ int client_ask(struct admin *admin, uint16_t number, const void *request, struct
 int client_ask_quietly(
     struct admin *admin, uint16_t number, const void *request, struct asking *asking, struct error *error);
 /* Rows as a JSON array, or (`single`) the one row as an object, or a table made by `cells`; the exit code. `cells` fills one text for each
- * title (a cell has CELL_LEN bytes); all rows are of type `row`. Without `cells` the fields of `single` stand below each other. */
+ * title (a cell has CELL_LEN bytes); all rows are of type `row`. Without `cells` the fields of `single` stand below each other; rows of
+ * `part` (may be NULL) that came with it are an array in it, or a table below. */
+struct part {
+	uint16_t row;
+	const char *key; /* of the array */
+	const char *const *titles;
+	void (*cells)(const union admin_body *body, char (*cells)[CELL_LEN]);
+};
 struct listing {
 	uint16_t row;
 	const char *const *titles;
 	void (*cells)(const union admin_body *body, char (*cells)[CELL_LEN]);
 	const char *empty; /* said when there is no row */
 	bool single;
+	const struct part *parts; /* as long as they have a key; NULL: none */
 };
 int client_list(struct admin *admin, uint16_t number, const void *request, const struct listing *listing);
-
-/* The fields of an object below each other. */
-void output_fields(struct admin *admin, const json_t *object);
 
 /* A request that changes something. With --json one object is printed, whatever the broker answered: `exit_code`, `record` and `text` of
  * DONE, and an array of rows under each key of `kinds` ([] when there were none; the last kind has key NULL; NULL: no kinds). Otherwise

@@ -56,74 +56,76 @@ cmd_lease_list(struct admin *admin, int argc, char **argv)
 	return code != 0 ? code : client_list(admin, ADMIN_GET_LEASES, &request, &listing);
 }
 
-/* ---- show ---- */
-
-struct showing {
-	struct asking asking;
-	json_t *lease, *timers; /* lease NULL: none came */
-	struct table *table;    /* of the timers */
-};
+/* ---- one lease, and the limits that apply to it ---- */
 
 static void
-take_shown(struct asking *asking, uint16_t number, const union admin_body *body)
+say_amount(char *cell, const char *what, const char *amount)
 {
-	struct showing *showing = asking->context;
+	size_t used = strlen(cell);
+
+	snprintf(cell + used, CELL_LEN - used, "%s%s %s", used ? ", " : "", what, amount);
+}
+
+static void
+say_count(char *cell, const char *what, uint64_t count, const char *unit)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "%llu%s", (unsigned long long)count, unit);
+	if (count)
+		say_amount(cell, what, text);
+}
+
+static void
+say_bandwidth(char *cell, const char *what, uint64_t bytes)
+{
+	char text[SIZE_TEXT_LEN];
+
+	print_size(bytes, text);
+	if (bytes)
+		say_amount(cell, what, text);
+}
+
+static void
+limit_cells(const union admin_body *body, char (*cells)[CELL_LEN])
+{
+	const struct msg_row_limit *row = &body->row_limit;
+	char burst[DURATION_TEXT_LEN];
+
+	snprintf(cells[0], CELL_LEN, "%s:%u", row->file, row->line);
+	snprintf(cells[1], CELL_LEN, "%s%s%s", row->per, row->key[0] ? " " : "", row->key);
+	say_count(cells[2], "iops", row->iops, "");
+	say_bandwidth(cells[2], "bandwidth", row->bandwidth);
+	print_duration((int64_t)row->burst_us, burst);
+	if (row->burst_us)
+		say_amount(cells[2], "burst", burst);
+	say_count(cells[2], "floor_iops", row->floor_iops, "");
+	say_bandwidth(cells[2], "floor_bandwidth", row->floor_bandwidth);
+	say_count(cells[2], "leases", row->leases_most, "");
+	say_count(cells[2], "attach_rate", row->attach_rate, "/min");
+	cell_number(cells[3], row->leases);
+}
+
+static void
+timer_cells(const union admin_body *body, char (*cells)[CELL_LEN])
+{
 	const struct msg_row_timer *timer = &body->row_timer;
-	char value[DURATION_TEXT_LEN];
-	const char *cells[] = {timer->name, value, timer->formula};
 
-	if (number == ADMIN_ROW_LEASE && showing->lease == NULL)
-		showing->lease = output_object(&admin_row(number)->type, body);
-	if (number != ADMIN_ROW_TIMER)
-		return;
-	output_append(showing->timers, output_object(&admin_row(number)->type, body));
-	print_duration(timer->value_ms < INT64_MAX / 1000 ? (int64_t)timer->value_ms * 1000 : INT64_MAX, value);
-	table_row(showing->table, cells);
-}
-
-static int
-print_shown(struct admin *admin, struct showing *showing, int code)
-{
-	if (code == ADMIN_OK && showing->lease == NULL)
-		code = verb_fail(
-		    admin, ADMIN_NOT_FOUND, "there is no such lease; netbus-admin lease list --ended shows them");
-	if (code != ADMIN_OK)
-		return code;
-	if (admin->json) {
-		output_put(showing->lease, "timers", json_incref(showing->timers));
-		output_json(json_incref(showing->lease));
-		return code;
-	}
-	output_fields(admin, showing->lease);
-	puts("");
-	table_print(admin, TAKE(showing->table), "It has no timers: it is over.");
-	return code;
-}
-
-/* The lease and, after it, what ends or delays what, and how that time comes about. */
-static int
-show_with_timers(struct admin *admin, struct msg_get_leases *request)
-{
-	static const char *const titles[] = {"TIMER", "VALUE", "FORMULA", NULL};
-	struct showing showing = {.asking = {.take = take_shown, .context = &showing}};
-	int code;
-
-	request->timers = 1;
-	showing.timers = verb_memory(json_array());
-	showing.table = table_new(titles);
-	code = client_ask(admin, ADMIN_GET_LEASES, request, &showing.asking);
-	code = print_shown(admin, &showing, code);
-	json_decref(showing.lease);
-	json_decref(showing.timers);
-	table_free(showing.table);
-	return code;
+	snprintf(cells[0], CELL_LEN, "%s", timer->name);
+	print_duration(timer->value_ms < INT64_MAX / 1000 ? (int64_t)timer->value_ms * 1000 : INT64_MAX, cells[1]);
+	snprintf(cells[2], CELL_LEN, "%s", timer->formula);
 }
 
 int
 cmd_lease_show(struct admin *admin, int argc, char **argv)
 {
+	static const char *const limit_titles[] = {"LIMIT", "PER", "AMOUNTS", "LEASES", NULL};
+	static const char *const timer_titles[] = {"TIMER", "VALUE", "FORMULA", NULL};
+	static const struct part parts[] = {{ADMIN_ROW_LIMIT, "limits", limit_titles, limit_cells},
+	    {ADMIN_ROW_TIMER, "timers", timer_titles, timer_cells}, {0}};
 	static const struct listing listing = {.row = ADMIN_ROW_LEASE,
 	    .single = true,
+	    .parts = parts,
 	    .empty = "there is no such lease; netbus-admin lease list --ended shows them"};
 	bool timers = false;
 	const struct verb_option options[] = {{"timers", .flag = &timers}, {NULL}};
@@ -132,9 +134,8 @@ cmd_lease_show(struct admin *admin, int argc, char **argv)
 
 	if (code == 0)
 		code = lease_operand(admin, argv[0], true, request.lease);
-	if (code != 0)
-		return code;
-	return timers ? show_with_timers(admin, &request) : client_list(admin, ADMIN_GET_LEASES, &request, &listing);
+	request.timers = timers;
+	return code != 0 ? code : client_list(admin, ADMIN_GET_LEASES, &request, &listing);
 }
 
 /* ---- steal ---- */

@@ -11,6 +11,7 @@
 #include "base/auto.h"
 
 #define COLUMNS_MAX 16
+#define PARTS_MAX   4
 
 /* ---- lists ---- */
 
@@ -19,38 +20,73 @@ struct gathering {
 	const struct listing *listing;
 	json_t *rows;
 	struct table *table; /* NULL: none is wanted */
-	bool strange;        /* a row of another type came */
+	struct {
+		json_t *rows;
+		struct table *table; /* NULL: none is wanted */
+	} parts[PARTS_MAX];
+	bool strange; /* a row of another type came */
 };
 
+static size_t
+part_count(const struct listing *listing)
+{
+	size_t count = 0;
+
+	while (listing->parts && count < PARTS_MAX && listing->parts[count].key)
+		count++;
+	return count;
+}
+
 static void
-add_cells(struct gathering *gathering, const union admin_body *body)
+add_cells(struct table *table, void (*fill)(const union admin_body *body, char (*cells)[CELL_LEN]),
+    const union admin_body *body)
 {
 	char cells[COLUMNS_MAX][CELL_LEN];
 	const char *texts[COLUMNS_MAX];
 
 	memset(cells, 0, sizeof cells);
-	gathering->listing->cells(body, cells);
+	fill(body, cells);
 	for (size_t i = 0; i < COLUMNS_MAX; i++)
 		texts[i] = cells[i];
-	table_row(gathering->table, texts);
+	table_row(table, texts);
+}
+
+static bool
+gather_part(struct gathering *gathering, uint16_t number, const union admin_body *body)
+{
+	const struct part *parts = gathering->listing->parts;
+
+	for (size_t i = 0; i < part_count(gathering->listing); i++) {
+		if (parts[i].row != number)
+			continue;
+		output_append(gathering->parts[i].rows, output_object(&admin_row(number)->type, body));
+		if (gathering->parts[i].table != NULL)
+			add_cells(gathering->parts[i].table, parts[i].cells, body);
+		return true;
+	}
+	return false;
 }
 
 static void
 gather(struct asking *asking, uint16_t number, const union admin_body *body)
 {
 	struct gathering *gathering = asking->context;
+	const struct listing *listing = gathering->listing;
 
-	if (number != gathering->listing->row) {
+	if (gather_part(gathering, number, body))
+		return;
+	if (number != listing->row) {
 		gathering->strange = true;
 		return;
 	}
 	output_append(gathering->rows, output_object(&admin_row(number)->type, body));
 	if (gathering->table != NULL)
-		add_cells(gathering, body);
+		add_cells(gathering->table, listing->cells, body);
 }
 
-void
-output_fields(struct admin *admin, const json_t *object)
+/* "name  value" lines of one row. */
+static void
+print_fields(struct admin *admin, const json_t *object)
 {
 	static const char *const titles[] = {"FIELD", "VALUE", NULL};
 	struct table *table = table_new(titles);
@@ -67,6 +103,27 @@ output_fields(struct admin *admin, const json_t *object)
 		free(text);
 	}
 	table_print(admin, table, "");
+}
+
+static void
+show_single(struct admin *admin, struct gathering *gathering)
+{
+	const struct part *parts = gathering->listing->parts;
+	json_t *object = json_array_get(gathering->rows, 0);
+
+	for (size_t i = 0; i < part_count(gathering->listing) && admin->json; i++)
+		output_put(object, parts[i].key, json_incref(gathering->parts[i].rows));
+	if (admin->json) {
+		output_json(json_incref(object));
+		return;
+	}
+	print_fields(admin, object);
+	for (size_t i = 0; i < part_count(gathering->listing); i++) {
+		if (json_array_size(gathering->parts[i].rows) == 0)
+			continue;
+		printf("\n");
+		table_print(admin, TAKE(gathering->parts[i].table), "");
+	}
 }
 
 static int
@@ -88,12 +145,25 @@ show_gathered(struct admin *admin, struct gathering *gathering, int code)
 		table_print(admin, gathering->table, listing->empty);
 	else if (!listing->single)
 		output_json(json_incref(gathering->rows));
-	else if (admin->json)
-		output_json(json_incref(json_array_get(gathering->rows, 0)));
 	else
-		output_fields(admin, json_array_get(gathering->rows, 0));
+		show_single(admin, gathering);
 	json_decref(gathering->rows);
 	return code;
+}
+
+static void
+begin_gathering(const struct admin *admin, struct gathering *gathering)
+{
+	const struct listing *listing = gathering->listing;
+
+	gathering->rows = verb_memory(json_array());
+	if (!admin->json && listing->cells != NULL)
+		gathering->table = table_new(listing->titles);
+	for (size_t i = 0; i < part_count(listing); i++) {
+		gathering->parts[i].rows = verb_memory(json_array());
+		if (!admin->json)
+			gathering->parts[i].table = table_new(listing->parts[i].titles);
+	}
 }
 
 int
@@ -102,11 +172,14 @@ client_list(struct admin *admin, uint16_t number, const void *request, const str
 	struct gathering gathering = {.asking = {.take = gather, .context = &gathering}, .listing = listing};
 	int code;
 
-	gathering.rows = verb_memory(json_array());
-	if (!admin->json && listing->cells != NULL)
-		gathering.table = table_new(listing->titles);
+	begin_gathering(admin, &gathering);
 	code = client_ask(admin, number, request, &gathering.asking);
-	return show_gathered(admin, &gathering, code);
+	code = show_gathered(admin, &gathering, code);
+	for (size_t i = 0; i < part_count(listing); i++) {
+		table_free(gathering.parts[i].table);
+		json_decref(gathering.parts[i].rows);
+	}
+	return code;
 }
 
 /* ---- changes ---- */

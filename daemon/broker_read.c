@@ -325,6 +325,46 @@ fill_times(const struct totals *totals, struct msg_row_lease *row)
 	row->network_ns = exchange > here ? exchange - here : 0;
 }
 
+static uint64_t
+at_least_1(uint64_t rate)
+{
+	return rate ? rate : 1; /* 0 says that there is no limit */
+}
+
+static void
+fill_allowed(const struct lease_limits *limits, const struct totals *totals, struct msg_row_lease *row)
+{
+	if (limits->limited[LIMITED_OPS])
+		row->iops_allowed = at_least_1((limits->lasting[LIMITED_OPS] + LANE_OPERATION / 2) / LANE_OPERATION);
+	if (limits->limited[LIMITED_BYTES])
+		row->bandwidth_allowed = at_least_1(limits->lasting[LIMITED_BYTES]);
+	row->held = totals->held;
+	row->held_ns = totals->held_ns;
+}
+
+static void
+tell_limits(struct client *client, const struct lease_limits *limits)
+{
+	for (size_t i = 0; i < limits->count; i++) {
+		const struct limit_bucket *bucket = limits->at[i];
+		const struct policy_amounts *amounts = &bucket->limit.amounts;
+		struct msg_row_limit row = {.line = bucket->limit.line,
+		    .iops = amounts->iops,
+		    .bandwidth = amounts->bandwidth,
+		    .burst_us = (uint64_t)amounts->burst_us,
+		    .floor_iops = amounts->floor_iops,
+		    .floor_bandwidth = amounts->floor_bandwidth,
+		    .leases_most = amounts->leases,
+		    .attach_rate = amounts->attach_rate,
+		    .leases = bucket->leases};
+
+		COPY(row.file, bucket->limit.file);
+		COPY(row.per, per_name(bucket->limit.per));
+		COPY(row.key, bucket->limit.key);
+		client_row(client, ADMIN_ROW_LIMIT, &row);
+	}
+}
+
 static void
 tell_live(struct client *client, const struct lease *lease)
 {
@@ -343,6 +383,7 @@ tell_live(struct client *client, const struct lease *lease)
 	row.errors = totals.errors;
 	row.in_flight = totals.submitted - totals.completed;
 	fill_times(&totals, &row);
+	fill_allowed(&lease->limits, &totals, &row);
 	client_row(client, ADMIN_ROW_LEASE, &row);
 }
 
@@ -378,6 +419,8 @@ get_leases(struct client *client, const struct msg_get_leases *ask)
 		tell_live(client, lease);
 		if (ask->timers)
 			lease_tell_timers(client);
+		if (one)
+			tell_limits(client, &lease->limits);
 		listing.count++;
 	}
 	if (ask->ended || one)
