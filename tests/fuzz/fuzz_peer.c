@@ -299,6 +299,9 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	}
 	seed_write("io", bytes, used);
 	used += add_control(bytes + used, FRAME_PING, &(struct msg_ping){7});
+	used += add_control(bytes + used, FRAME_TIMES, &(struct msg_times){.timed = 1});
+	add_control(bytes + used, FRAME_RELEASE, &(struct msg_release){.mode = 1, .reason = 20}); /* not his to send */
+	seed_write("release", bytes, used + FRAME_HEADER_LEN + 15);
 	used += add_control(bytes + used, FRAME_DETACH, &(struct msg_detach){1});
 	seed_write("detach", bytes, used);
 	return 0;
