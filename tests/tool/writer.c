@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * writer NBD-URI DISK CONNECTIONS: a guest that writes at depth over so many connections, a process for each, until it is refused or its standard input has
- * something to say; then it flushes and leaves. Prints "writing" once all are connected and have written. Afterwards each block of DISK, the file
+ * writer NBD-URI DISK CONNECTIONS [stubborn]: a guest that writes at depth over so many connections, a process for each, until it is refused or its standard input has
+ * something to say (a stubborn one goes on until the connection is closed); then it flushes and leaves. Prints "writing" once all are connected and have written. Afterwards each block of DISK, the file
  * behind the device, must be what was answered last: "N blocks are as answered" and how it ended, or what is wrong. Used by tests/system/release.test.
  */
 #include <errno.h>
@@ -35,6 +35,7 @@ static struct writer {
 	uint64_t refused[PLACES];  /* one that came after it and was not: it may be there, or not */
 	uint64_t values;
 	int error; /* the first */
+	bool stubborn;
 } writer;
 
 __attribute__((noreturn)) static void
@@ -62,7 +63,8 @@ on_written(void *user_data, int *error)
 		writer.refused[slot->place] = 0;
 	} else {
 		writer.refused[slot->place] = slot->value;
-		writer.error = writer.error ? writer.error : *error;
+		if (!writer.stubborn)
+			writer.error = writer.error ? writer.error : *error;
 	}
 	return 1;
 }
@@ -164,14 +166,15 @@ run(const char *uri, const char *disk, unsigned number, int ready)
 int
 main(int argc, char **argv)
 {
-	unsigned connections = argc == 4 ? (unsigned)strtoul(argv[3], NULL, 10) : 0;
+	unsigned connections = argc == 4 || argc == 5 ? (unsigned)strtoul(argv[3], NULL, 10) : 0;
 	int ready[2], status, code = 0;
 	char byte;
 
 	if (connections == 0 || pipe(ready) < 0) {
-		fprintf(stderr, "usage: writer NBD-URI DISK CONNECTIONS\n");
+		fprintf(stderr, "usage: writer NBD-URI DISK CONNECTIONS [stubborn]\n");
 		return 2;
 	}
+	writer.stubborn = argc == 5;
 	for (unsigned i = 0; i < connections; i++)
 		if (fork() == 0) {
 			close(ready[0]);
