@@ -68,7 +68,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
 T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-arch check-system check-asan check-epoll check-fuzz check-kill bench bench-quick lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-epoll check-fuzz check-kill bench bench-quick lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
@@ -128,6 +128,19 @@ $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@echo '  LINK  $(@F)'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
 
+# The lease engine's model checker and simulator (tests/model).
+MODEL_TOOLS := check
+MODEL_check := tests/model/check.c tests/model/states.c tests/model/moves.c tests/model/hands.c tests/model/promises.c
+
+
+define model_tool
+$(BUILD)/model/$(1): $(call object,$(MODEL_$(1))) $(ARCHIVES)
+	@mkdir -p $$(@D)
+	@echo '  LINK  $(1)'
+	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(MODEL_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
+endef
+$(foreach t,$(MODEL_TOOLS),$(eval $(call model_tool,$(t))))
+
 # The bench: a load generator and the server that shows the limit of the machine.
 BENCH_TOOLS := generator limit_server limit_proxy
 SOURCES_generator    := tests/bench/generator.c tests/bench/speak_nbd.c tests/bench/speak_netbus.c tests/bench/server_cpu.c tests/bench/bulk.c
@@ -183,13 +196,19 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%)
 
 check: all tests fuzzers ## build and pass all tests
-	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit arch golden fuzz system
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit model arch golden fuzz system
 
 check-unit: tests ## only the unit tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit
+
+check-model: $(MODEL_TOOLS:%=$(BUILD)/model/%) ## only the lease engine's model checker, simulator and mutants
+	@NETBUS_BUILD=$(abspath $(BUILD)) CC="$(CC)" tests/run model
+
+check-model-full: $(MODEL_TOOLS:%=$(BUILD)/model/%) ## the same, deeper: more hosts at once and millions of schedules (long)
+	@NETBUS_BUILD=$(abspath $(BUILD)) CC="$(CC)" NETBUS_MODEL_FULL=1 tests/run model
 
 check-arch: all tests ## only the architecture tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run arch
