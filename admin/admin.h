@@ -102,6 +102,12 @@ void table_free(struct table *table);
 /* Prints (when there is no row: `empty`, unless that is empty too) and frees. */
 void table_print(struct admin *admin, struct table *taken, const char *empty);
 
+/* Columns that a text takes: characters, not bytes, since what continues a character in UTF-8 takes none. And the bytes of the first `width` of them. */
+size_t output_width(const char *text);
+size_t output_bytes(const char *text, size_t width);
+/* SIZE_MAX when standard output is no terminal. */
+size_t output_terminal_width(void);
+
 /* object[key] = value; takes the value, which may be NULL when memory was out (then as verb_memory()). The same for arrays. */
 void output_put(json_t *object, const char *key, json_t *taken);
 void output_append(json_t *array, json_t *taken);
@@ -192,6 +198,7 @@ int lease_operand(struct admin *admin, const char *text, bool ended, uint8_t lea
 
 int cmd_status(struct admin *admin, int argc, char **argv);
 int cmd_events(struct admin *admin, int argc, char **argv);
+int cmd_top(struct admin *admin, int argc, char **argv);
 int cmd_doctor(struct admin *admin, int argc, char **argv);
 int cmd_share_list(struct admin *admin, int argc, char **argv);
 int cmd_share_show(struct admin *admin, int argc, char **argv);

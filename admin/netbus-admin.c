@@ -17,6 +17,7 @@
 static const struct verb verbs[] = {
 	{"status", NULL, cmd_status, "", "what runs here: certificate, policy, shares, trail"},
 	{"doctor", NULL, cmd_doctor, "", "find what is misconfigured, and how to mend it"},
+	{"top", NULL, cmd_top, "[--interval 2s] [--once] [--sort iops|bandwidth|latency]", "what leases do right now"},
 	{"events", NULL, cmd_events, "[--follow] [--since CURSOR|TIME] [--limit N]", "what happens: records of the audit trail, from a cursor on"},
 
 	{"share", "list", cmd_share_list, "", "what is exported"},

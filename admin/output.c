@@ -167,9 +167,8 @@ table_row(struct table *table, const char *const *cells)
 	table->rows++;
 }
 
-/* Characters, not bytes: what continues a character in UTF-8 takes no column. */
-static size_t
-width_of(const char *text)
+size_t
+output_width(const char *text)
 {
 	size_t width = 0;
 
@@ -178,9 +177,8 @@ width_of(const char *text)
 	return width;
 }
 
-/* Bytes of the first `width` characters. */
-static size_t
-bytes_of(const char *text, size_t width)
+size_t
+output_bytes(const char *text, size_t width)
 {
 	const char *at = text;
 
@@ -192,8 +190,8 @@ bytes_of(const char *text, size_t width)
 	return (size_t)(at - text);
 }
 
-static size_t
-terminal_width(void)
+size_t
+output_terminal_width(void)
 {
 	struct winsize size;
 
@@ -225,10 +223,10 @@ fit(size_t *widths, size_t columns, size_t room)
 static void
 print_cell(const char *text, size_t width, bool last)
 {
-	size_t has = width_of(text);
+	size_t has = output_width(text);
 
 	if (has > width) {
-		printf("%.*s%s", (int)bytes_of(text, width - strlen(CUT_MARK)), text, CUT_MARK);
+		printf("%.*s%s", (int)output_bytes(text, width - strlen(CUT_MARK)), text, CUT_MARK);
 		has = width;
 	} else {
 		fputs(text, stdout);
@@ -270,14 +268,14 @@ table_print(struct admin *admin, struct table *taken, const char *empty)
 	size_t widths[COLUMNS_MAX] = {0};
 
 	for (size_t i = 0; i < taken->columns; i++)
-		widths[i] = width_of(taken->titles[i]);
+		widths[i] = output_width(taken->titles[i]);
 	for (size_t at = 0; at < taken->rows * taken->columns; at++) {
-		size_t width = width_of(taken->cells[at]);
+		size_t width = output_width(taken->cells[at]);
 
 		if (width > widths[at % taken->columns])
 			widths[at % taken->columns] = width;
 	}
-	fit(widths, taken->columns, terminal_width());
+	fit(widths, taken->columns, output_terminal_width());
 	if (taken->rows > 0)
 		print_rows(admin, taken, widths);
 	else if (empty[0] != '\0')

@@ -323,6 +323,10 @@ fill_times(const struct totals *totals, struct msg_row_lease *row)
 	row->send_ns = average(totals->send_ns, totals->timed);
 	here = row->receive_ns + row->device_ns + row->send_ns;
 	row->network_ns = exchange > here ? exchange - here : 0;
+	row->timed = totals->timed;
+	row->timed_device_ns = totals->device_ns;
+	row->told = totals->told;
+	row->told_total_ns = totals->ring_ns + totals->queue_ns + totals->exchange_ns;
 }
 
 static uint64_t

@@ -8,6 +8,7 @@
 declare -gA _netbus_admin_verbs=(
 	[status]=''
 	[doctor]=''
+	[top]='--interval --once --sort'
 	[events]='--follow --since --limit'
 	['share list']=''
 	['share show']=''
@@ -54,6 +55,7 @@ _netbus_admin_value() {
 	case $1 in
 	--mode) [ "$verb" = revoke ] && echo 'hide soft drain hard' || echo 'ro rw' ;;
 	--verb) echo 'list attach discard resize-see handover steal usb-control' ;;
+	--sort) echo 'iops bandwidth latency' ;;
 	--key-type) echo 'ed25519 p256' ;;
 	--vm) _netbus_admin_ask 'grant list' vm ;;
 	--share) _netbus_admin_ask 'share list' share ;;
@@ -87,7 +89,7 @@ _netbus_admin() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		--root | --socket) _netbus_admin_where+=("$word" "${COMP_WORDS[++i]}") ;;
-		--json | --quiet | --no-color | --dry-run | --yes | --help | --version | --keep-grants | --ended | --timers | --follow | --force | --no-checkpoint) ;;
+		--json | --quiet | --no-color | --dry-run | --yes | --help | --version | --keep-grants | --ended | --timers | --follow | --once | --force | --no-checkpoint) ;;
 		--*=*) ;;
 		--*) ((i++)) ;;
 		*) words+=("$word") ;;
@@ -102,7 +104,7 @@ _netbus_admin() {
 	case $prev in
 	--root | --dir | --out) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
 	--socket | --trail | --checkpoint | --public) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-	--reason | --timeout | --ttl | --deadline | --at | --address | --lanes | --vm-uuid | --tenant | --trust-domain | --days | --lines | --event | --since | --limit) return ;;
+	--reason | --timeout | --ttl | --deadline | --at | --address | --lanes | --vm-uuid | --tenant | --trust-domain | --days | --lines | --event | --since | --limit | --interval) return ;;
 	--*)
 		if word=$(_netbus_admin_value "$prev"); then
 			mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")

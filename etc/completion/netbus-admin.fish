@@ -35,7 +35,7 @@ complete -c netbus-admin -l socket -r -F -d 'socket of the daemon'
 complete -c netbus-admin -l help -d 'what a verb takes'
 complete -c netbus-admin -l version -d 'version of netbus-admin'
 
-complete -c netbus-admin -n __netbus_admin_nothing -a 'status doctor events share grant revoke lease bar session attach detach attachment policy host audit pki'
+complete -c netbus-admin -n __netbus_admin_nothing -a 'status doctor top events share grant revoke lease bar session attach detach attachment policy host audit pki'
 complete -c netbus-admin -n '__netbus_admin_noun share' -a 'list show enable disable'
 complete -c netbus-admin -n '__netbus_admin_noun grant' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun lease' -a 'list show steal'
@@ -103,6 +103,9 @@ complete -c netbus-admin -n '__netbus_admin_verb audit tail' -l lines -x
 for verb in 'events' 'audit tail'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l follow -d 'wait for more'
 end
+complete -c netbus-admin -n '__netbus_admin_verb top' -l interval -x
+complete -c netbus-admin -n '__netbus_admin_verb top' -l once -d 'one interval'
+complete -c netbus-admin -n '__netbus_admin_verb top' -l sort -x -a 'iops bandwidth latency'
 complete -c netbus-admin -n '__netbus_admin_verb events' -l since -x -d 'a cursor or a time'
 complete -c netbus-admin -n '__netbus_admin_verb events' -l limit -x
 complete -c netbus-admin -n '__netbus_admin_verb audit show' -l event -x

@@ -38,6 +38,7 @@ _netbus_admin_attached_shares() { _netbus_admin_ask share attachment list }
 _netbus_admin_verb() {
 	local -a mine
 	case $1 in
+	'top') mine=('--interval:time:' '--once[one interval]' '--sort:order:(iops bandwidth latency)') ;;
 	'events') mine=('--follow[wait for more]' '--since:cursor or time:' '--limit:number:') ;;
 	'share show' | 'share enable' | 'share disable') mine=('1:share:_netbus_admin_shares') ;;
 	'grant') mine=('1:VM:_netbus_admin_vms' '2:share:_netbus_admin_shares' '--mode:mode:(ro rw)' '--host:host:_netbus_admin_hosts' '--ttl:time:') ;;
@@ -82,7 +83,7 @@ _netbus-admin() {
 		audit 'tail show verify'
 		pki 'init issue show'
 	)
-	_arguments -C -S $_netbus_admin_globals '1:noun:(status doctor events share grant revoke lease bar session attach detach attachment policy host audit pki)' '*::verb:->rest'
+	_arguments -C -S $_netbus_admin_globals '1:noun:(status doctor top events share grant revoke lease bar session attach detach attachment policy host audit pki)' '*::verb:->rest'
 	[[ $state == rest ]] || return
 	local noun=$words[1]
 	if [[ -n $verbs[$noun] ]] && (( CURRENT == 2 )); then

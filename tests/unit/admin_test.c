@@ -278,8 +278,8 @@ the_widest_columns_give_until_a_row_fits(void **state)
 		fit(widths, 4, cases[i].room);
 		assert_memory_equal(widths, cases[i].want, sizeof widths);
 	}
-	assert_int_equal(width_of("a\xc3\xa9z"), 3);
-	assert_int_equal(bytes_of("a\xc3\xa9z", 2), 3);
+	assert_int_equal(output_width("a\xc3\xa9z"), 3);
+	assert_int_equal(output_bytes("a\xc3\xa9z", 2), 3);
 }
 
 /* ---- a broker by script ---- */
