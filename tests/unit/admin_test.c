@@ -5,12 +5,14 @@
  */
 #include "admin/cell.c"
 #include "admin/client.c"
+#include "admin/cmd_events.c"
 #include "admin/cmd_lease.c"
 #include "admin/cmd_revoke.c"
 #include "admin/ending.c"
 #include "admin/listing.c"
 #include "admin/operand.c"
 #include "admin/output.c"
+#include "admin/record.c"
 #include "admin/verb.c"
 
 #include <fcntl.h>
@@ -585,6 +587,309 @@ revoke_ends_nothing_that_was_not_confirmed(void **state)
 	}
 }
 
+static const struct {
+	const char *words[6];
+	int code;
+	uint8_t mode;
+	uint32_t courtesy_ms, deadline_ms;
+	unsigned timeout_ms; /* that the answer is waited for */
+} revoke_lines[] = {
+    {{"--vm", "acme/web-1"}, 0, REVOKE_HARD, 0, 0, 1000},
+    {{"--vm", "acme/web-1", "--mode", "hard", "--deadline", "5s"}, 0, REVOKE_HARD, 5000, 0, 15000},
+    {{"--vm", "acme/web-1", "--mode", "hard", "--deadline", "61s"}, ADMIN_USAGE},
+    {{"--vm", "acme/web-1", "--mode", "drain"}, 0, REVOKE_DRAIN, 0, 30000, 40000},
+    {{"--vm", "acme/web-1", "--mode", "soft"}, 0, REVOKE_SOFT, 0, 30000, 40000},
+    {{"--vm", "acme/web-1", "--mode", "soft", "--deadline", "1h"}, 0, REVOKE_SOFT, 0, 3600000, 3610000},
+    {{"--vm", "acme/web-1", "--mode", "drain", "--deadline", "3601s"}, ADMIN_USAGE},
+    {{"--vm", "acme/web-1", "--mode", "hide"}, 0, REVOKE_HIDE, 0, 0, 1000},
+    {{"--vm", "acme/web-1", "--mode", "hide", "--deadline", "1s"}, ADMIN_USAGE},
+    {{"--vm", "acme/web-1", "--mode", "Hard"}, ADMIN_USAGE},
+};
+
+static void
+a_revoke_says_how_and_until_when(void **state)
+{
+	static const struct step steps[] = {
+	    {STEP_ROW, ADMIN_ROW_RECEIPT, &receipt_row}, {STEP_ROW, ADMIN_DONE, &done_good}, {STEP_END}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(revoke_lines); i++) {
+		struct admin admin = {.root = "",
+		    .socket = "",
+		    .reason = "",
+		    .timeout_ms = 1000,
+		    .yes = true,
+		    .quiet = true,
+		    .verb = &some_verb};
+		char *argv[7] = {0}, words[6][16], out[4096], err[4096];
+		uint8_t packet[ADMIN_MESSAGE_MAX];
+		struct capture capture;
+		union admin_body body;
+		struct broker broker;
+		ssize_t length;
+		uint16_t number;
+		int argc = 0, fd, code;
+
+		for (; argc < 6 && revoke_lines[i].words[argc]; argc++) {
+			snprintf(words[argc], sizeof words[argc], "%s", revoke_lines[i].words[argc]);
+			argv[argc] = words[argc];
+		}
+		if (revoke_lines[i].code == 0) {
+			broker_start(&broker, steps);
+			admin.socket = broker.path;
+		}
+		capture_begin(&capture);
+		code = cmd_revoke(&admin, argc, argv);
+		capture_end(&capture, out, err, sizeof out);
+		assert_int_equal(code, revoke_lines[i].code);
+		if (code != 0)
+			continue;
+		length = packet_recv(broker.requests[0], packet, sizeof packet, &fd);
+		broker_stop(&broker);
+		assert_true(length > 0);
+		assert_int_equal(admin_decode(packet, (size_t)length, &number, &body), 0);
+		if (body.revoke.mode != revoke_lines[i].mode ||
+		    body.revoke.courtesy_ms != revoke_lines[i].courtesy_ms ||
+		    body.revoke.deadline_ms != revoke_lines[i].deadline_ms ||
+		    admin.timeout_ms != revoke_lines[i].timeout_ms)
+			fail_msg("line %zu: mode %u, courtesy %u, deadline %u, timeout %u", i, body.revoke.mode,
+			    body.revoke.courtesy_ms, body.revoke.deadline_ms, admin.timeout_ms);
+	}
+}
+
+struct forced_case {
+	const char *mode, *outcome;
+	int code;
+};
+
+/* What was to end by itself and had to be forced is incomplete, though it is over. */
+static void
+what_was_forced_in_spite_of_a_deadline_is_incomplete(void **state)
+{
+	static const struct forced_case cases[] = {{"hard", "forced", ADMIN_OK}, {"drain", "drained", ADMIN_OK},
+	    {"drain", "forced", ADMIN_INCOMPLETE}, {"soft", "forced", ADMIN_INCOMPLETE}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct msg_row_receipt row = receipt_row;
+		const struct step steps[] = {
+		    {STEP_ROW, ADMIN_ROW_RECEIPT, &row}, {STEP_ROW, ADMIN_DONE, &done_good}, {STEP_END}};
+		struct admin admin = {.root = "", .reason = "", .timeout_ms = 20000, .yes = true, .verb = &some_verb};
+		char words[4][16] = {"--vm", "acme/web-1", "--mode"};
+		char *argv[] = {words[0], words[1], words[2], words[3], NULL}, out[4096], err[4096];
+		struct capture capture;
+		struct broker broker;
+		int code;
+
+		snprintf(words[3], sizeof words[3], "%s", cases[i].mode);
+		snprintf(row.outcome, sizeof row.outcome, "%s", cases[i].outcome);
+		broker_start(&broker, steps);
+		admin.socket = broker.path;
+		capture_begin(&capture);
+		code = cmd_revoke(&admin, 4, argv);
+		capture_end(&capture, out, err, sizeof out);
+		broker_stop(&broker);
+		assert_int_equal(code, cases[i].code);
+		assert_non_null(strstr(out, cases[i].outcome));
+		assert_true((strstr(err, "deadline") != NULL) == (code == ADMIN_INCOMPLETE));
+	}
+}
+
+/* ---- lease show --timers ---- */
+
+static const struct msg_row_lease lease_row = {
+    .lease = {0xab}, .vm = "acme/web-1", .share = "acme/disk-1", .mode = "rw"};
+static const struct msg_row_timer timer_row = {.name = "ttl", .value_ms = 15000, .formula = "3 x silence"};
+
+static void
+timers_stand_behind_their_lease(void **state)
+{
+	static const struct msg_done done = {0};
+	static const struct step steps[] = {{STEP_ROW, ADMIN_ROW_LEASE, &lease_row},
+	    {STEP_ROW, ADMIN_ROW_TIMER, &timer_row}, {STEP_ROW, ADMIN_DONE, &done}, {STEP_END}};
+
+	(void)state;
+	for (unsigned json = 0; json < 2; json++) {
+		struct admin admin = {.root = "", .reason = "", .timeout_ms = 20000, .json = json, .verb = &some_verb};
+		char lease[] = "ab000000000000000000000000000000", option[] = "--timers", out[8192], err[4096];
+		char *argv[] = {lease, option, NULL};
+		struct capture capture;
+		struct broker broker;
+		int code;
+
+		broker_start(&broker, steps);
+		admin.socket = broker.path;
+		capture_begin(&capture);
+		code = cmd_lease_show(&admin, 2, argv);
+		capture_end(&capture, out, err, sizeof out);
+		broker_stop(&broker);
+		assert_int_equal(code, ADMIN_OK);
+		if (json) {
+			json_t *object = json_loads(out, 0, NULL), *timers = json_object_get(object, "timers");
+
+			assert_int_equal(json_array_size(timers), 1);
+			assert_int_equal(
+			    json_integer_value(json_object_get(json_array_get(timers, 0), "value_ms")), 15000);
+			assert_string_equal(json_string_value(json_object_get(object, "vm")), "acme/web-1");
+			json_decref(object);
+		} else {
+			assert_non_null(strstr(out, "ttl    15s    3 x silence"));
+		}
+	}
+}
+
+/* ---- events ---- */
+
+static const struct {
+	const char *text;
+	int code;
+	uint8_t from;
+	uint64_t since;
+	uint8_t chain; /* its first byte */
+} sinces[] = {
+    {NULL, 0, FROM_LAST, LAST, 0},
+    {"0", 0, FROM_RECORD, 0, 0},
+    {"42", 0, FROM_RECORD, 42, 0},
+    {"42:9f86d081884c7d65", 0, FROM_RECORD, 42, 0x9f},
+    {"9223372036854775807", 0, FROM_RECORD, INT64_MAX, 0},
+    {"2026-11-22T12:00Z", 0, FROM_TIME, UINT64_C(1795348800000000), 0},
+    {"1960-01-01T00:00Z", ADMIN_USAGE},
+    {"9223372036854775808", ADMIN_USAGE},
+    {"99999999999999999999999", ADMIN_USAGE},
+    {"42:", ADMIN_USAGE},
+    {"42:9f86d081884c7d6", ADMIN_USAGE},
+    {"42:9f86d081884c7d655", ADMIN_USAGE},
+    {":9f86d081884c7d65", ADMIN_USAGE},
+    {"-1", ADMIN_USAGE},
+    {"yesterday", ADMIN_USAGE},
+};
+
+static void
+a_cursor_a_number_and_a_time_are_told_apart(void **state)
+{
+	struct admin admin = {.verb = &some_verb};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(sinces); i++) {
+		struct msg_get_events request = {.since = LAST};
+		char out[4096], err[4096];
+		struct capture capture;
+		int code;
+
+		capture_begin(&capture);
+		code = operand_since(&admin, sinces[i].text, &request);
+		capture_end(&capture, out, err, sizeof out);
+		if (code != sinces[i].code)
+			fail_msg("%s: exit code %d", sinces[i].text, code);
+		if (code == 0 && (request.from != sinces[i].from || request.since != sinces[i].since ||
+				     request.chain[0] != sinces[i].chain))
+			fail_msg("%s: from %u, since %ju", sinces[i].text, request.from, (uintmax_t)request.since);
+	}
+}
+
+#define EVENT_LINE(seq, vm)                                                                                  \
+	{                                                                                                    \
+		"{\"v\":1,\"seq\":" seq                                                                      \
+		",\"ts\":\"2026-11-22T12:00:00.000001Z\",\"event\":\"attach.deny\",\"reason\":\"no-grant\"," \
+		"\"principal\":{\"host\":\"m1\",\"vm\":\"" vm                                                \
+		"\"},\"share\":\"acme/disk-1\",\"chain\":\"9f86d081884c7d65aa\"}"                            \
+	}
+
+static const struct msg_row_event event_1 = EVENT_LINE("7", "acme/web-1"), event_2 = EVENT_LINE("8", "acme/\\u001b[2J");
+static const struct msg_done done_replaced = {
+    .exit_code = ADMIN_VERIFY, .text = "the cursor is not of this audit trail"};
+
+static const struct {
+	const char *name;
+	struct step steps[4];
+	const char *option; /* or NULL */
+	bool json;
+	int code;
+	const char *out, *err; /* whole, and a part */
+} streams[] = {
+    {"two as an array",
+	{{STEP_ROW, ADMIN_ROW_EVENT, &event_1}, {STEP_ROW, ADMIN_ROW_EVENT, &event_2},
+	    {STEP_ROW, ADMIN_DONE, &done_good}},
+	NULL, true, 0, NULL, ""},
+    {"none as an array", {{STEP_ROW, ADMIN_DONE, &done_good}}, NULL, true, 0, "[]\n", ""},
+    {"one for a person", {{STEP_ROW, ADMIN_ROW_EVENT, &event_1}, {STEP_ROW, ADMIN_DONE, &(struct msg_done){0}}}, NULL,
+	false, 0, "      7  2026-11-22T12:00:00  attach.deny       acme/web-1 on m1  acme/disk-1  no-grant\n",
+	"--since 7:9f86d081884c7d65\n"},
+    {"escaped", {{STEP_ROW, ADMIN_ROW_EVENT, &event_2}, {STEP_ROW, ADMIN_DONE, &(struct msg_done){0}}}, NULL, false, 0,
+	"      8  2026-11-22T12:00:00  attach.deny       acme/\\x1b[2J on m1  acme/disk-1  no-grant\n", "--since 8:"},
+    {"another trail", {{STEP_ROW, ADMIN_DONE, &done_replaced}}, NULL, true, ADMIN_VERIFY, "",
+	"not of this audit trail"},
+    {"the daemon ends", {{STEP_ROW, ADMIN_ROW_EVENT, &event_1}}, "--follow", false, ADMIN_UNREACHABLE,
+	"      7  2026-11-22T12:00:00  attach.deny       acme/web-1 on m1  acme/disk-1  no-grant\n",
+	"--since 7:9f86d081884c7d65\n"},
+};
+
+static void
+events_come_with_their_cursors(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(streams); i++) {
+		struct admin admin = {
+		    .root = "", .reason = "", .timeout_ms = 20000, .json = streams[i].json, .verb = &some_verb};
+		char option[16] = "", out[8192], err[4096];
+		char *argv[] = {option, NULL};
+		struct capture capture;
+		struct broker broker;
+		int code;
+
+		snprintf(option, sizeof option, "%s", streams[i].option ? streams[i].option : "");
+		broker_start(&broker, streams[i].steps);
+		admin.socket = broker.path;
+		capture_begin(&capture);
+		code = cmd_events(&admin, streams[i].option != NULL, argv);
+		capture_end(&capture, out, err, sizeof out);
+		broker_stop(&broker);
+		if (code != streams[i].code || (streams[i].out && strcmp(out, streams[i].out) != 0) ||
+		    strstr(err, streams[i].err) == NULL)
+			fail_msg("%s: exit code %d\n%s\n%s", streams[i].name, code, out, err);
+		if (streams[i].out == NULL) {
+			json_t *array = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
+
+			assert_int_equal(json_array_size(array), 2);
+			assert_string_equal(json_string_value(json_object_get(json_array_get(array, 1), "cursor")),
+			    "8:9f86d081884c7d65");
+			assert_int_equal(json_integer_value(json_object_get(json_array_get(array, 0), "seq")), 7);
+			json_decref(array);
+		}
+	}
+}
+
+/* A follower waits longer than the timeout of a command: the broker here is silent for ever. */
+static void
+following_has_no_timeout_once_it_was_asked(void **state)
+{
+	static const struct step steps[] = {{STEP_SILENCE}, {STEP_END}};
+	struct admin admin = {.root = "", .reason = "", .timeout_ms = 50, .verb = &some_verb};
+	char option[] = "--follow";
+	char *argv[] = {option, NULL};
+	struct broker broker;
+	siginfo_t info = {0};
+	pid_t child;
+
+	(void)state;
+	broker_start(&broker, steps);
+	admin.socket = broker.path;
+	fflush(NULL);
+	child = fork();
+	if (child == 0) {
+		dup2(open("/dev/null", O_WRONLY), 2);
+		_exit(cmd_events(&admin, 1, argv));
+	}
+	for (unsigned i = 0; i < 5; i++) { /* ten timeouts */
+		poll(NULL, 0, 100);
+		assert_int_equal(waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT), 0);
+		assert_int_equal(info.si_pid, 0);
+	}
+	kill(child, SIGTERM);
+	waitpid(child, NULL, 0);
+	broker_stop(&broker);
+}
+
 /* ---- no broker ---- */
 
 static void
@@ -620,6 +925,12 @@ main(void)
 	    cmocka_unit_test(says_what_the_broker_answered_and_what_went_wrong),
 	    cmocka_unit_test(a_change_tells_a_program_all_of_it),
 	    cmocka_unit_test(revoke_ends_nothing_that_was_not_confirmed),
+	    cmocka_unit_test(a_revoke_says_how_and_until_when),
+	    cmocka_unit_test(what_was_forced_in_spite_of_a_deadline_is_incomplete),
+	    cmocka_unit_test(timers_stand_behind_their_lease),
+	    cmocka_unit_test(a_cursor_a_number_and_a_time_are_told_apart),
+	    cmocka_unit_test(events_come_with_their_cursors),
+	    cmocka_unit_test(following_has_no_timeout_once_it_was_asked),
 	    cmocka_unit_test(an_absent_daemon_is_unreachable),
 	};
 

@@ -55,13 +55,14 @@ rates_are_of_the_time_between(void **state)
 	new[2].row.read_bytes = 8192, new[2].row.written_bytes = 4096;
 	new[2].row.timed = 12, new[2].row.timed_device_ns = 5000, new[2].row.told = 6, new[2].row.told_total_ns = 70000;
 	new[2].row.started_at = 40000000;
+	new[1].row.told = 3, new[1].row.told_total_ns = 900;
 	new[0].row.writes = 10, new[0].row.told = 4, new[0].row.told_total_ns = 8000;
 	top_rates(&before, &after, TOP_IOPS, rates);
 	rate = rate_of(rates, 3, 1);
 	assert_true(
 	    is_near(rate->iops, 40) && is_near(rate->bandwidth, 4096) && is_near(rate->held, 4) && rate->has_held);
 	assert_true(rate->device_ns == 2000 && rate->total_ns == 20000 && rate->age_us == 60000000);
-	/* It did nothing: there is no request whose time could be told. */
+	/* It did nothing (what its host tells now is of earlier): there is no request whose time could be told. */
 	rate = rate_of(rates, 3, 2);
 	assert_true(
 	    is_near(rate->iops, 0) && is_near(rate->bandwidth, 0) && rate->device_ns == 0 && rate->total_ns == 0);
