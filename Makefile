@@ -68,7 +68,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
 T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-epoll check-fuzz check-kill bench bench-quick lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-epoll check-fuzz check-kill bench bench-quick bench-revoke lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
@@ -234,6 +234,9 @@ bench: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## measure 
 
 bench-quick: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## some of it in two minutes
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/run quick
+
+bench-revoke: all $(BUILD)/bench/generator ## a thousand hard revokes under 200 live leases: how long, and where the time goes (about six minutes; BENCH=quick: one)
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/revoke $(BENCH)
 
 lint: compile_commands.json | $(BUILD)/setup.ok ## layout, static analysis, scripts, licences
 	@tests/lint

@@ -44,6 +44,14 @@ static struct options options = {.speak = "netbus",
     .vm = "acme/vm",
     .share = ""};
 
+/* A slot that waits for its time; all wait equally long, so that who came first goes first. */
+struct paused {
+	struct paused *next;
+	struct lane *lane;
+	unsigned number;
+	uint64_t until_ns;
+};
+
 static struct {
 	uint64_t begin_ns, end_ns; /* of what counts */
 	uint64_t requests, counted, random;
@@ -51,7 +59,8 @@ static struct {
 	uint8_t *payload;
 	unsigned warm_lanes;
 	uint64_t in_flight;
-	bool over;                    /* nothing new begins */
+	bool over; /* nothing new begins */
+	struct paused *first_paused, **last_paused;
 	uint64_t meter_at, server_ns; /* when the server's CPU time is read next; that of what counted, at the end */
 } run;
 
@@ -269,6 +278,18 @@ value_of(unsigned bucket)
 	return (UINT64_C(1) << power) + ((uint64_t)(bucket % STEPS) << (power - 6));
 }
 
+static void
+pause_slot(struct lane *lane, unsigned number, uint64_t now)
+{
+	struct paused *paused = malloc(sizeof *paused);
+
+	if (paused == NULL)
+		bulk_die("out of memory");
+	*paused = (struct paused){.lane = lane, .number = number, .until_ns = now + options.pause_ms * (NS / 1000)};
+	*run.last_paused = paused;
+	run.last_paused = &paused->next;
+}
+
 /* The server's CPU time, at the begin and at the end of what counts. */
 static void
 meter(uint64_t now)
@@ -296,7 +317,9 @@ finish(struct lane *lane, struct slot *slot)
 		check_stamp(lane, slot);
 	if (options.total ? run.requests * options.bytes >= options.total : now >= run.end_ns)
 		run.over = true;
-	if (!run.over || (verifies() && slot->op == IO_WRITE)) /* nothing that was written is left unread */
+	if (options.pause_ms && !run.over)
+		pause_slot(lane, (unsigned)(slot - lane->slots), now);
+	else if (!run.over || (verifies() && slot->op == IO_WRITE)) /* nothing that was written is left unread */
 		begin(lane, (unsigned)(slot - lane->slots), false);
 }
 
@@ -373,19 +396,43 @@ take_turns(int epoll, int wait_ms)
 	return told;
 }
 
+/* Those whose time has come ask again. Milliseconds until the next one's. */
+static int
+resume_slots(void)
+{
+	uint64_t now = now_ns();
+	struct paused *paused;
+
+	while ((paused = run.first_paused) != NULL && (paused->until_ns <= now || run.over)) {
+		run.first_paused = paused->next;
+		if (run.first_paused == NULL)
+			run.last_paused = &run.first_paused;
+		if (!run.over) {
+			begin(paused->lane, paused->number, false);
+			turn(paused->lane);
+		}
+		free(paused);
+	}
+	return paused ? (int)((paused->until_ns - now) * 1000 / NS) + 1 : 1000;
+}
+
 static void
 load(int epoll, struct lane *lanes)
 {
+	run.last_paused = &run.first_paused;
 	for (unsigned i = 0; i < options.lanes; i++) {
 		for (unsigned number = 0; number < options.depth; number++)
 			begin(&lanes[i], number, true);
 		turn(&lanes[i]);
 	}
 	while (!run.over || run.in_flight > 0) {
-		take_turns(epoll, options.spin ? 0 : 1000);
+		int wait_ms = resume_slots();
+
+		take_turns(epoll, options.spin ? 0 : wait_ms);
 		if (now_ns() >= run.end_ns)
 			run.over = true;
 	}
+	resume_slots();
 }
 
 /* ---- what came of it ---- */
@@ -561,7 +608,8 @@ take_option(const char *name, const char *value)
 		const char *name;
 		unsigned *into;
 	} numbers[] = {{"bytes", &options.bytes}, {"depth", &options.depth}, {"lanes", &options.lanes},
-	    {"parallel", &options.parallel}, {"opens", &options.opens}, {"server", &options.server}};
+	    {"parallel", &options.parallel}, {"opens", &options.opens}, {"server", &options.server},
+	    {"pause_ms", &options.pause_ms}};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		if (strcmp(texts[i].name, name) == 0) {
