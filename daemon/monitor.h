@@ -57,9 +57,10 @@ struct hold {
 	struct hold *next, **slot; /* of monitor->holds */
 	uint8_t lease[LEASE_ID_LEN];
 	struct qualified share;
-	uint32_t session; /* 0: that process is reaped */
-	uint64_t lock;    /* offset of the lane's lock byte */
-	int probe;        /* another descriptor of the same device, to look at the lock */
+	struct child *session; /* NULL: that process is reaped */
+	struct fence *fence;   /* that waits for it, or NULL */
+	uint64_t lock;         /* offset of the lane's lock byte */
+	int probe;             /* another descriptor of the same device, to look at the lock */
 };
 
 /* An order to end all I/O of a lease, until it is carried out. */
@@ -68,7 +69,7 @@ struct fence {
 	struct monitor *monitor;
 	uint8_t lease[LEASE_ID_LEN];
 	struct timer courtesy;
-	unsigned lanes, killed;
+	unsigned lanes, standing, killed; /* standing: holds that it waits for */
 };
 
 /* The memory behind a memory share, kept while it is configured. */
@@ -116,7 +117,7 @@ struct monitor {
 	    lock_base; /* of the lock bytes; another one in each run, so that what an earlier run left behind is seen as such */
 	struct fence *fences;
 	struct timer drain;
-	uint64_t drain_pause_ns, drain_since_ns;
+	uint64_t drain_since_ns; /* 0: nothing is waited for */
 	bool drain_said;
 	struct memory *memories;
 };
@@ -214,20 +215,22 @@ int hold_begin(
     struct monitor *monitor, struct child *session, const struct msg_open_for *order, int device, struct error *error);
 /* -EBUSY when any lane, of whomever, holds the device that `device` is open on. */
 int hold_check_free(int device);
-void hold_session_reaped(struct monitor *monitor, uint32_t session);
-/* Forgets those whose lock is gone. */
-void holds_look(struct monitor *monitor);
-/* The lane locks of a lease that still stand; of these, in *alive (may be NULL), those whose process is still there. */
-unsigned holds_of(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN], unsigned *alive);
-/* Whether a lock outlives its process: requests that the kernel has not ended yet. */
-bool holds_linger(const struct monitor *monitor);
+/* The process is reaped: forgets what it held and the kernel has let go of. */
+void hold_session_reaped(struct child *session);
+/* From now on `fence` waits for all holds of its lease. */
+void holds_fence(struct fence *fence);
+/* Looks at the locks that somebody waits for, of `fence` (NULL: of all, and of processes that are reaped), and forgets the holds whose lock is gone. A lane
+ * that lives on is not looked at. The number of those that stand. */
+unsigned holds_look(struct monitor *monitor, const struct fence *fence);
+/* One that somebody waits for, or NULL. */
+const struct hold *holds_awaited(const struct monitor *monitor);
 void holds_clear(struct monitor *monitor);
 
 /* ---- monitor_fence.c ---- */
 void fence_begin(struct monitor *monitor, const struct msg_fence *order);
 bool fence_stands(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN]);
-/* Looks whether locks are gone, answers the fences that waited for them, and looks again soon while any is left. */
-void fences_check(struct monitor *monitor);
+/* A session is reaped: answers the fence that waited for it, or looks again soon. */
+void fences_session_ended(struct child *session);
 void fences_clear(struct monitor *monitor);
 
 /* ---- monitor_attach.c ---- */

@@ -26,14 +26,23 @@ fence_free(struct fence *fence)
 	free(fence);
 }
 
+static struct fence *
+fence_find(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN])
+{
+	struct fence *fence = monitor->fences;
+
+	while (fence && memcmp(fence->lease, lease, LEASE_ID_LEN) != 0)
+		fence = fence->next;
+	return fence;
+}
+
 bool
 fence_stands(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN])
 {
-	for (const struct fence *fence = monitor->fences; fence; fence = fence->next)
-		if (memcmp(fence->lease, lease, LEASE_ID_LEN) == 0)
-			return true;
-	return false;
+	return fence_find(monitor, lease) != NULL;
 }
+
+/* ---- waiting ---- */
 
 static void
 answer(struct fence *fence)
@@ -45,18 +54,82 @@ answer(struct fence *fence)
 	fence_free(fence);
 }
 
+static void
+answer_the_done(struct monitor *monitor)
+{
+	for (struct fence *fence = monitor->fences, *next; fence; fence = next) {
+		next = fence->next;
+		if (fence->standing == 0)
+			answer(fence);
+	}
+}
+
+static void
+say_when_slow(struct monitor *monitor, const struct hold *hold)
+{
+	if (monitor->drain_said || loop_now(monitor->loop) - monitor->drain_since_ns < PATIENCE_NS)
+		return;
+	monitor->drain_said = true;
+	log_warning("share %s: its session ended or should have, and the device is still in use %s; waiting",
+	    hold->share.text, hold->session ? "by its session" : "by requests in the kernel: look at the device");
+}
+
+static void on_drain(struct timer *timer);
+
+/* Looks again soon, as long as somebody waits. */
+static void
+wait_on(struct monitor *monitor)
+{
+	const struct hold *hold = holds_awaited(monitor);
+	uint64_t pause_ns;
+
+	if (hold == NULL) {
+		timer_stop(&monitor->drain);
+		monitor->drain_since_ns = 0;
+		return;
+	}
+	if (monitor->drain_since_ns == 0) {
+		monitor->drain_since_ns = loop_now(monitor->loop);
+		monitor->drain_said = false;
+	}
+	say_when_slow(monitor, hold);
+	pause_ns = (loop_now(monitor->loop) - monitor->drain_since_ns) / 8;
+	if (pause_ns < PAUSE_LEAST_NS)
+		pause_ns = PAUSE_LEAST_NS;
+	if (pause_ns > PAUSE_MOST_NS)
+		pause_ns = PAUSE_MOST_NS;
+	if (monitor->drain.loop ==
+	    NULL) /* a running one is not put off: sessions that end all the time would do so for ever */
+		timer_start(monitor->loop, &monitor->drain, pause_ns, on_drain);
+}
+
+static void
+on_drain(struct timer *timer)
+{
+	struct monitor *monitor = CONTAINER_OF(timer, struct monitor, drain);
+
+	holds_look(monitor, NULL);
+	answer_the_done(monitor);
+	wait_on(monitor);
+}
+
+void
+fences_session_ended(struct child *session)
+{
+	hold_session_reaped(session);
+	answer_the_done(session->monitor);
+	wait_on(session->monitor);
+}
+
+/* ---- ending the sessions ---- */
+
 /* Calls `act` for each session that still has a device under the lease. */
 static void
 each_session(struct fence *fence, void (*act)(struct child *session, void *context), void *context)
 {
-	for (struct hold *hold = fence->monitor->holds; hold; hold = hold->next) {
-		struct child *session = hold->session && memcmp(hold->lease, fence->lease, LEASE_ID_LEN) == 0
-					    ? child_find(fence->monitor, ROLE_SESSION, hold->session)
-					    : NULL;
-
-		if (session)
-			act(session, context);
-	}
+	for (struct hold *hold = fence->monitor->holds; hold; hold = hold->next)
+		if (hold->fence == fence && hold->session)
+			act(hold->session, context);
 }
 
 static void
@@ -79,82 +152,67 @@ static void
 on_courtesy_over(struct timer *timer)
 {
 	struct fence *fence = CONTAINER_OF(timer, struct fence, courtesy);
+	struct monitor *monitor = fence->monitor;
 
-	holds_look(fence->monitor);
+	holds_look(monitor, fence);
 	each_session(fence, kill_session, fence);
-	fences_check(fence->monitor);
+	answer_the_done(monitor);
+	wait_on(monitor);
 }
 
-static void
-on_drain(struct timer *timer)
-{
-	fences_check(CONTAINER_OF(timer, struct monitor, drain));
-}
+/* ---- the order ---- */
 
-static void
-say_when_slow(struct monitor *monitor)
-{
-	const struct hold *hold = monitor->holds;
-
-	while (hold && hold->session && !fence_stands(monitor, hold->lease))
-		hold = hold->next;
-	if (hold == NULL || monitor->drain_said || loop_now(monitor->loop) - monitor->drain_since_ns < PATIENCE_NS)
-		return;
-	monitor->drain_said = true;
-	log_warning("share %s: its session ended or should have, and the device is still in use %s; waiting",
-	    hold->share.text, hold->session ? "by its session" : "by requests in the kernel: look at the device");
-}
-
-void
-fences_check(struct monitor *monitor)
-{
-	holds_look(monitor);
-	for (struct fence *fence = monitor->fences, *next; fence; fence = next) {
-		next = fence->next;
-		if (holds_of(monitor, fence->lease, NULL) == 0)
-			answer(fence);
-	}
-	if (monitor->fences == NULL && !holds_linger(monitor)) {
-		timer_stop(&monitor->drain);
-		monitor->drain_pause_ns = 0;
-		return;
-	}
-	if (monitor->drain_pause_ns == 0) {
-		monitor->drain_since_ns = loop_now(monitor->loop);
-		monitor->drain_said = false;
-	}
-	say_when_slow(monitor);
-	monitor->drain_pause_ns = (loop_now(monitor->loop) - monitor->drain_since_ns) / 8;
-	if (monitor->drain_pause_ns < PAUSE_LEAST_NS)
-		monitor->drain_pause_ns = PAUSE_LEAST_NS;
-	if (monitor->drain_pause_ns > PAUSE_MOST_NS)
-		monitor->drain_pause_ns = PAUSE_MOST_NS;
-	timer_start(monitor->loop, &monitor->drain, monitor->drain_pause_ns, on_drain);
-}
-
-void
-fence_begin(struct monitor *monitor, const struct msg_fence *order)
+static struct fence *
+fence_new(struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN])
 {
 	struct fence *fence = calloc(1, sizeof *fence);
-	struct msg_end_now end = {.reason = order->reason};
 
-	if (fence == NULL) {
-		monitor_fail(monitor, "out of memory");
-		return;
-	}
+	if (fence == NULL)
+		return NULL;
 	fence->monitor = monitor;
-	memcpy(fence->lease, order->lease, sizeof fence->lease);
+	memcpy(fence->lease, lease, sizeof fence->lease);
 	fence->slot = &monitor->fences;
 	fence->next = monitor->fences;
 	if (fence->next)
 		fence->next->slot = &fence->next;
 	monitor->fences = fence;
-	fence->lanes = holds_of(monitor, fence->lease, NULL);
+	holds_fence(fence);
+	fence->lanes = fence->standing;
+	return fence;
+}
+
+/* For one that stands already a second order can only make it sooner. */
+static void
+start_courtesy(struct fence *fence, uint64_t courtesy_ns, bool is_new)
+{
+	struct loop *loop = fence->monitor->loop;
+
+	if (is_new || (fence->courtesy.loop && fence->courtesy.deadline_ns > loop_now(loop) + courtesy_ns))
+		timer_start(loop, &fence->courtesy, courtesy_ns, on_courtesy_over);
+}
+
+void
+fence_begin(struct monitor *monitor, const struct msg_fence *order)
+{
+	struct fence *fence = fence_find(monitor, order->lease);
+	struct msg_end_now end = {.reason = order->reason};
+	bool is_new = fence == NULL;
+
+	if (is_new)
+		fence = fence_new(monitor, order->lease);
+	if (fence == NULL) {
+		monitor_fail(monitor, "out of memory");
+		return;
+	}
 	if (!order->quiet)
 		each_session(fence, tell_session, &end);
-	timer_start(monitor->loop, &fence->courtesy, order->courtesy_ms * NS_PER_MS, on_courtesy_over);
-	monitor->drain_pause_ns = 0;
-	fences_check(monitor);
+	start_courtesy(fence, order->courtesy_ms * NS_PER_MS, is_new);
+	if (order->quiet) /* its session has closed the device already */
+		holds_look(monitor, fence);
+	answer_the_done(monitor);
+	timer_stop(&monitor->drain);
+	monitor->drain_since_ns = 0;
+	wait_on(monitor);
 }
 
 void

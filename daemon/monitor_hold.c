@@ -81,7 +81,7 @@ hold_begin(
 		return error_set(error, -ENOMEM, "share %s: out of memory", order->share);
 	memcpy(hold->lease, order->lease, sizeof hold->lease);
 	snprintf(hold->share.text, sizeof hold->share.text, "%s", order->share);
-	hold->session = session->id;
+	hold->session = session;
 	hold->lock = lock_byte(monitor, session->id);
 	lock = lock_of(hold->lock, 1, order->writable);
 	if (fcntl(device, F_OFD_SETLK, &lock) < 0)
@@ -98,7 +98,7 @@ hold_begin(
 }
 
 static void
-forget(struct hold *hold)
+hold_free(struct hold *hold)
 {
 	*hold->slot = hold->next;
 	if (hold->next)
@@ -107,52 +107,73 @@ forget(struct hold *hold)
 	free(hold);
 }
 
-void
-hold_session_reaped(struct monitor *monitor, uint32_t session)
+/* Whether it still stands; one whose lock is gone is forgotten. */
+static bool
+look(struct hold *hold)
 {
-	for (struct hold *hold = monitor->holds; hold; hold = hold->next)
-		if (hold->session == session)
-			hold->session = 0;
+	if (is_locked(hold->probe, hold->lock, 1))
+		return true;
+	if (hold->fence)
+		hold->fence->standing--;
+	hold_free(hold);
+	return false;
 }
 
 void
-holds_look(struct monitor *monitor)
+hold_session_reaped(struct child *session)
 {
-	for (struct hold *hold = monitor->holds, *next; hold; hold = next) {
+	for (struct hold *hold = session->monitor->holds, *next; hold; hold = next) {
 		next = hold->next;
-		if (!is_locked(hold->probe, hold->lock, 1))
-			forget(hold);
+		if (hold->session != session)
+			continue;
+		hold->session = NULL;
+		look(hold);
 	}
+}
+
+void
+holds_fence(struct fence *fence)
+{
+	for (struct hold *hold = fence->monitor->holds; hold; hold = hold->next) {
+		if (memcmp(hold->lease, fence->lease, LEASE_ID_LEN) != 0)
+			continue;
+		hold->fence = fence;
+		fence->standing++;
+	}
+}
+
+static bool
+is_awaited(const struct hold *hold)
+{
+	return hold->fence != NULL || hold->session == NULL;
 }
 
 unsigned
-holds_of(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN], unsigned *alive)
+holds_look(struct monitor *monitor, const struct fence *fence)
 {
-	unsigned count = 0, living = 0;
+	unsigned standing = 0;
 
-	for (const struct hold *hold = monitor->holds; hold; hold = hold->next) {
-		bool is_of_it = memcmp(hold->lease, lease, LEASE_ID_LEN) == 0;
-
-		count += is_of_it;
-		living += is_of_it && hold->session != 0;
+	for (struct hold *hold = monitor->holds, *next; hold; hold = next) {
+		next = hold->next;
+		if (fence ? hold->fence == fence : is_awaited(hold))
+			standing += look(hold);
 	}
-	if (alive)
-		*alive = living;
-	return count;
+	return standing;
 }
 
-bool
-holds_linger(const struct monitor *monitor)
+const struct hold *
+holds_awaited(const struct monitor *monitor)
 {
-	for (const struct hold *hold = monitor->holds; hold; hold = hold->next)
-		if (hold->session == 0)
-			return true;
-	return false;
+	const struct hold *hold = monitor->holds;
+
+	while (hold && !is_awaited(hold))
+		hold = hold->next;
+	return hold;
 }
 
 void
 holds_clear(struct monitor *monitor)
 {
 	while (monitor->holds)
-		forget(monitor->holds);
+		hold_free(monitor->holds);
 }

@@ -139,6 +139,5 @@ session_ended(struct child *session, bool clean, const char *cause)
 	child_tell(monitor->broker, MSG_PEER_GONE, &gone, -1);
 	if (!session->proved)
 		settle(monitor, session->source, false);
-	hold_session_reaped(monitor, session->id);
-	fences_check(monitor);
+	fences_session_ended(session);
 }
