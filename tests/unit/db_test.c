@@ -312,7 +312,6 @@ the_head_is_that_of_the_files_lines(void **state)
 	db_close(db);
 }
 
-<<<<<<< HEAD
 /* ---- reading it while it grows ---- */
 
 /* `count` records in one transaction, of all lengths from short to as long as they get. */
@@ -512,8 +511,6 @@ a_commit_with_records_is_told_and_nothing_else(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-=======
->>>>>>> 1c3a444 (tests/unit: the mark: every choice of restored files, every crash, 150 kills)
 int
 main(void)
 {
