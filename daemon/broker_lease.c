@@ -220,7 +220,7 @@ static void
 on_due(struct timer *timer)
 {
 	struct lease *lease = CONTAINER_OF(timer, struct lease, due);
-	uint64_t now_ms = lease_now_ms(), heard = heard_ms(lease);
+	uint64_t heard = heard_ms(lease), now_ms = lease_now_ms(); /* in this order */
 
 	lease_tell(lease, &(struct lease_event){.kind = LE_HEARD, .now_ms = heard <= now_ms ? heard : 0});
 	lease_tell(lease, &(struct lease_event){.kind = LE_TIME, .now_ms = now_ms});
