@@ -149,19 +149,20 @@ store_grant(struct client *client, struct db_grant *grant, uint64_t *seq, struct
 	    .mode = grant->mode ? "rw" : "ro",
 	    .detail = {{"grant", NULL, 0}, {"expires_us", NULL, (uint64_t)grant->expires_us}, {"why", grant->reason, 0},
 		{"bars_lifted", NULL, 0}},
-	    .detail_count = 4,
+	    .detail_count = 3,
 	};
-	int lifted = 0, code = db_begin(broker->db, error);
+	int code = db_begin(broker->db, error), lifted;
 
 	if (code < 0)
 		return code;
 	code = db_grant_add(broker->db, grant, error);
 	record.detail[0].number = grant->id;
-	if (code == 0) { /* who grants anew means it */
+	if (code == 0) { /* to allow it anew is what a bar waits for */
 		lifted = db_bars_lift(broker->db, grant->vm.text, grant->share.text, error);
 		code = lifted < 0 ? lifted : 0;
+		record.detail[3].number = (uint64_t)lifted;
+		record.detail_count = lifted > 0 ? 4 : 3;
 	}
-	record.detail[3].number = lifted > 0 ? (uint64_t)lifted : 0;
 	if (code == 0)
 		code = db_record(broker->db, &record, grant->created_us, seq, error);
 	return commit_or_roll_back(client, code, error);

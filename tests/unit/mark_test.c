@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 /* ---- helpers ---- */
@@ -553,6 +554,44 @@ the_trail_tells_of_epochs_too(void **state)
 	forget(&backup);
 }
 
+/* ---- what is on the disk, and when ---- */
+
+/* In place of libc's, for all of this program: which files were synced, in order. */
+static char synced[256];
+
+int
+fdatasync(int fd)
+{
+	char link[32], path[128] = "";
+	const char *name;
+	size_t used = strlen(synced);
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	if (readlink(link, path, sizeof path - 1) > 0 && (name = strrchr(path, '/')) != NULL)
+		snprintf(synced + used, sizeof synced - used, "%s ", name + 1);
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void
+a_change_is_on_disk_in_the_order_mark_trail_database(void **state)
+{
+	struct db *db = open_good();
+	struct mark_values values;
+
+	(void)state;
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0); /* the first one also begins the write-ahead log */
+	synced[0] = '\0';
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	assert_string_equal(synced, "epoch.mark audit.jsonl state.db-wal ");
+	assert_int_equal(mark_read(mark_path, &values, NULL), 0);
+	assert_int_equal(values.done, values.begun); /* told, and synced with the next change or when asked */
+	synced[0] = '\0';
+	db_settle(db);
+	db_settle(db);
+	assert_string_equal(synced, "epoch.mark ");
+	db_close(db);
+}
+
 /* ---- crashes ---- */
 
 enum cut { CUT_BEGUN, CUT_TRAIL, CUT_COMMITTED, CUTS };
@@ -739,6 +778,7 @@ main(void)
 	    TEST(the_checkpoint_of_lost_lines_is_kept),
 	    TEST(a_trail_that_is_broken_in_itself_is_not_adopted),
 	    TEST(the_trail_tells_of_epochs_too),
+	    TEST(a_change_is_on_disk_in_the_order_mark_trail_database),
 	    TEST(a_crash_anywhere_is_no_reason_to_refuse_and_repeats_no_epoch),
 	    TEST(killed_at_any_moment_it_opens_again_and_epochs_only_grow),
 	};
