@@ -47,6 +47,9 @@ static const struct {
 	REASON_ALLOWED},
     {"quota reached", {GOOD, .live_leases = 4, .lease_limit = 4}, REASON_LIMIT_REACHED},
     {"below quota", {GOOD, .live_leases = 3, .lease_limit = 4}, REASON_ALLOWED},
+    {"attaches too often", {GOOD, .attach_rate_spent = true}, REASON_ATTACH_RATE},
+    {"quota first", {GOOD, .live_leases = 4, .lease_limit = 4, .attach_rate_spent = true}, REASON_LIMIT_REACHED},
+    {"busy first", {GOOD, .live_writers = 1, .attach_rate_spent = true}, REASON_SHARE_BUSY},
 };
 
 static void
