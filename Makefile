@@ -129,8 +129,9 @@ $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
 
 # The lease engine's model checker and simulator (tests/model).
-MODEL_TOOLS := check
+MODEL_TOOLS := check simulate
 MODEL_check := tests/model/check.c tests/model/states.c tests/model/moves.c tests/model/hands.c tests/model/promises.c
+MODEL_simulate := $(wildcard tests/model/simulate*.c)
 
 
 define model_tool
