@@ -185,7 +185,7 @@ struct broker {
 
 	struct timer retry, seal, stop_late;
 	uint64_t sealed_lines; /* covered by the last checkpoint of this run */
-	bool sealing, seal_refused;
+	bool sealing, seal_refused, seal_put_off;
 };
 
 /* ---- broker.c ---- */

@@ -15,7 +15,7 @@
 #include "daemon/broker.h"
 #include "daemon/timers.h"
 
-#define ENDS_MOST 256 /* in one transaction */
+#define ENDS_MOST DB_BATCH_MAX
 
 /* ---- stopping what executes ---- */
 
@@ -194,6 +194,10 @@ on_turn_end(struct defer *defer)
 	size_t count = gather_wanted(broker, list);
 	int code = count ? store_ends(broker, list, count, &error) : 0;
 
+	while (code == -ENOSPC && count > 1) { /* where there is no room for all, some may still end */
+		count /= 2;
+		code = store_ends(broker, list, count, &error);
+	}
 	for (size_t i = 0; i < count; i++) {
 		list[i]->end_wanted = false;
 		if (code == 0)
@@ -203,7 +207,7 @@ on_turn_end(struct defer *defer)
 	}
 	if (code == 0 && count) {
 		broker_seal_soon(broker);
-		if (count == ENDS_MOST)
+		if (gather_wanted(broker, list))
 			defer_start(broker->loop, defer, on_turn_end);
 	}
 	broker_stop_go_on(broker);

@@ -14,13 +14,31 @@
 #include "daemon/broker.h"
 
 #define SEAL_PAUSE_MS 1000u
+/* A checkpoint takes syncs, for which somebody whose lease is ending would wait: it is put off, once. */
+#define PUT_OFF_MS 100u
+
+static bool
+some_lease_ends(const struct broker *broker)
+{
+	const struct lease *lease = broker->leases;
+
+	while (lease && lease->core.phase != LEASE_ENDING)
+		lease = lease->next;
+	return lease != NULL;
+}
 
 static void
 on_pause_over(struct timer *timer)
 {
 	struct broker *broker = CONTAINER_OF(timer, struct broker, seal);
 
+	broker->seal_put_off = !broker->seal_put_off && some_lease_ends(broker);
+	if (broker->seal_put_off) {
+		timer_start(broker->loop, timer, PUT_OFF_MS * NS_PER_MS, on_pause_over);
+		return;
+	}
 	seal_start(broker);
+	db_tidy(broker->db);
 }
 
 void

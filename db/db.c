@@ -11,6 +11,9 @@
 #include "base/auto.h"
 #include "db/statement.h"
 
+/* Pages in the write-ahead log: from so many on db_tidy() moves them into the database, which takes several syncs; db_commit() does only when they are many. */
+#define LOG_PAGES      1000
+#define LOG_PAGES_MOST 8000
 #define KEEP_ENDED_US \
 	(INT64_C(30) * 24 * 3600 * 1000000) /* ended leases and attachments; the trail keeps them for good */
 
@@ -88,10 +91,20 @@ prepare(struct db *db, struct error *error)
 }
 
 static int
+on_logged(void *context, sqlite3 *sqlite, const char *name, int pages)
+{
+	struct db *db = context;
+
+	(void)sqlite, (void)name;
+	db->log_pages = pages;
+	return SQLITE_OK;
+}
+
+static int
 open_sqlite(struct db *db, struct error *error)
 {
 	static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous "
-				       "= FULL; PRAGMA foreign_keys = ON;"
+				       "= FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA foreign_keys = ON;"
 				       "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;";
 	int code;
 
@@ -101,6 +114,7 @@ open_sqlite(struct db *db, struct error *error)
 		return error_set(error, -EIO, "the state database %s cannot be opened: %s", db->path,
 		    db->sqlite ? sqlite3_errmsg(db->sqlite) : "out of memory");
 	code = run_sql(db, settings, "it cannot be set up", error);
+	sqlite3_wal_hook(db->sqlite, on_logged, db);
 	if (code == 0)
 		code = migrate(db, error);
 	return code == 0 ? prepare(db, error) : code;
@@ -270,6 +284,14 @@ write_head(struct db *db, struct error *error)
 	    error);
 }
 
+/* What is in the log is on disk already: a failure costs nothing but its length, and the next commit tries again. */
+static void
+empty_log(struct db *db)
+{
+	if (sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK)
+		db->log_pages = 0;
+}
+
 int
 db_commit(struct db *db, struct error *error)
 {
@@ -295,6 +317,8 @@ db_commit(struct db *db, struct error *error)
 	mark_done(db->mark);
 	if (has_records && db->on_commit)
 		db->on_commit(db->commit_context);
+	if (db->log_pages >= LOG_PAGES_MOST)
+		empty_log(db);
 	return 0;
 }
 
@@ -309,6 +333,13 @@ db_on_commit(struct db *db, void (*call)(void *context), void *context)
 {
 	db->on_commit = call;
 	db->commit_context = context;
+}
+
+void
+db_tidy(struct db *db)
+{
+	if (!db->open && db->log_pages >= LOG_PAGES)
+		empty_log(db);
 }
 
 void

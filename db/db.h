@@ -84,6 +84,9 @@ int db_begin(struct db *db, struct error *error);
 int db_record(struct db *db, const struct record *record, int64_t now_us, uint64_t *seq, struct error *error);
 int db_commit(struct db *db, struct error *error);
 void db_rollback(struct db *db); /* harmless when nothing is open */
+/* Work that can wait until nobody waits: moves a long write-ahead log into the database. Several syncs; nothing is lost without it, but a commit does it itself
+ * when the log has grown very long. */
+void db_tidy(struct db *db);
 /* Whether the last commit worked: false refuses new grants and attaches with a clear reason. */
 bool db_trail_ok(const struct db *db);
 bool db_state_ok(const struct db *db);

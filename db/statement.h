@@ -36,9 +36,10 @@ struct db {
 	struct mark *mark;
 	struct lineage lineage; /* as read at the opening; the line also later */
 	uint64_t epoch_high;    /* no epoch above it was drawn, also not in the open transaction */
-	bool open;              /* between db_begin() and db_commit() or db_rollback() */
 	void (*on_commit)(void *context);
 	void *commit_context;
+	int log_pages; /* in the write-ahead log */
+	bool open;     /* between db_begin() and db_commit() or db_rollback() */
 	bool state_ok; /* the last transaction was committed, or nothing was tried since */
 };
 

@@ -19,7 +19,9 @@
 
 /* Bytes of one transaction's records: two of the longest for each change of a batch. */
 #define PENDING_MAX ((size_t)8 << 20)
-#define CHAIN_FIELD ",\"chain\":\""
+/* What is reserved beyond TRAIL_RESERVE, so that not each record asks the file system anew. */
+#define RESERVE_AHEAD (16u << 10)
+#define CHAIN_FIELD   ",\"chain\":\""
 /* ,"chain":"<64 hex>"}  */
 #define CHAIN_TAIL (sizeof CHAIN_FIELD - 1 + 2 * (size_t)CHAIN_LEN + 2)
 
@@ -28,20 +30,38 @@ struct trail {
 	int fd;
 	struct trail_head now, kept;
 	struct buffer pending;
-	bool written; /* pending bytes may be in the file */
-	bool broken;  /* the file could not be brought back to what it must be */
-	bool reserved;
+	bool written;          /* pending bytes may be in the file */
+	bool broken;           /* the file could not be brought back to what it must be */
+	uint64_t reserved_end; /* up to here the file has its space */
 };
 
 /* ---- appending ---- */
 
+/* Space that is already there is not taken twice; past the end of the file nobody sees it. A file system without fallocate(2) has no reserve. */
+static bool
+reserve(struct trail *trail, uint64_t bytes)
+{
+	if (fallocate(trail->fd, FALLOC_FL_KEEP_SIZE, (off_t)trail->kept.bytes, (off_t)bytes) < 0)
+		return errno == EOPNOTSUPP;
+	trail->reserved_end = trail->kept.bytes + bytes;
+	return true;
+}
+
 bool
 trail_ready(struct trail *trail)
 {
-	/* Space that is already there is not taken twice; past the end of the file nobody sees it. */
-	trail->reserved = fallocate(trail->fd, FALLOC_FL_KEEP_SIZE, (off_t)trail->kept.bytes, TRAIL_RESERVE) == 0 ||
-			  errno == EOPNOTSUPP;
-	return trail->reserved && !trail->broken;
+	bool whole = trail->reserved_end >= trail->kept.bytes + TRAIL_RESERVE;
+
+	return (whole || reserve(trail, TRAIL_RESERVE + RESERVE_AHEAD) || reserve(trail, TRAIL_RESERVE)) &&
+	       !trail->broken;
+}
+
+/* Also takes the reserve away. */
+static int
+cut(struct trail *trail, uint64_t bytes)
+{
+	trail->reserved_end = 0;
+	return ftruncate(trail->fd, (off_t)bytes) < 0 ? -errno : 0;
 }
 
 int
@@ -131,7 +151,7 @@ trail_write(struct trail *trail, struct error *error)
 void
 trail_undo(struct trail *trail)
 {
-	if (trail->written && (ftruncate(trail->fd, (off_t)trail->kept.bytes) < 0 || fdatasync(trail->fd) < 0))
+	if (trail->written && (cut(trail, trail->kept.bytes) < 0 || fdatasync(trail->fd) < 0))
 		trail->broken = true;
 	trail->written = false;
 	trail->now = trail->kept;
@@ -292,9 +312,9 @@ adopt_tail(struct trail *trail, uint64_t size, struct error *error)
 		code = adopt_line(trail, at, (size_t)(end - at), error);
 	if (code < 0)
 		return code;
-	if (trail->now.bytes < size && ftruncate(trail->fd, (off_t)trail->now.bytes) < 0) /* a torn line */
-		return error_errno(error, -errno, "%s cannot be cut after its last whole line", trail->path);
-	return 0;
+	if (trail->now.bytes < size) /* a torn line */
+		code = cut(trail, trail->now.bytes);
+	return code < 0 ? error_errno(error, code, "%s cannot be cut after its last whole line", trail->path) : 0;
 }
 
 static int

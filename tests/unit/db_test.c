@@ -509,6 +509,58 @@ a_commit_with_records_is_told_and_nothing_else(void **state)
 	db_close(db);
 }
 
+/* A sync for the log's sake would come in the middle of somebody's revoke. */
+static void
+a_long_log_waits_until_it_is_tidied(void **state)
+{
+	struct db *db = open_good();
+	off_t before = size_of(state_path);
+
+	(void)state;
+	for (unsigned i = 0; i < 1100; i++)
+		assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	assert_true(db->log_pages > 1000);
+	assert_int_equal(size_of(state_path), before);
+	db_tidy(db);
+	assert_int_equal(db->log_pages, 0);
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	assert_in_range(db->log_pages, 1, 20); /* it begins anew */
+	db_close(db);
+	db = open_good();
+	assert_int_equal(trail_head(db->trail)->lines, 1101);
+	db_close(db);
+}
+
+static void
+a_log_that_nobody_tidies_is_bounded(void **state)
+{
+	struct db *db = open_good();
+
+	(void)state;
+	assert_int_equal(
+	    sqlite3_exec(
+		db->sqlite, "CREATE TABLE big (b BLOB); INSERT INTO big VALUES (zeroblob(40000000))", NULL, NULL, NULL),
+	    SQLITE_OK);
+	assert_true(db->log_pages > 8000);
+	assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	assert_int_equal(db->log_pages, 0);
+	db_close(db);
+}
+
+static void
+the_trails_reserve_is_whole_before_each_record(void **state)
+{
+	struct db *db = open_good();
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		assert_true(db_trail_ok(db));
+		assert_true(reserved() >= 256 << 10);
+		assert_int_equal(record(db, EVENT_DAEMON_START), 0);
+	}
+	db_close(db);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -529,6 +581,9 @@ main(void)
 	    TEST(a_database_of_a_later_version_is_refused),
 	    TEST(what_is_no_database_is_refused),
 	    TEST(the_head_is_that_of_the_files_lines),
+	    TEST(a_long_log_waits_until_it_is_tidied),
+	    TEST(a_log_that_nobody_tidies_is_bounded),
+	    TEST(the_trails_reserve_is_whole_before_each_record),
 	    TEST(every_record_is_found_where_it_begins),
 	    TEST(a_record_is_found_that_begins_just_where_one_looks),
 	    TEST(batches_of_any_size_have_every_record_once),

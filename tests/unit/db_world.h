@@ -132,11 +132,26 @@ record(struct db *db, enum record_event event)
 }
 
 static inline off_t
-trail_size(void)
+size_of(const char *path)
 {
 	struct stat status;
 
-	return stat(trail_path, &status) < 0 ? -1 : status.st_size;
+	return stat(path, &status) < 0 ? -1 : status.st_size;
+}
+
+static inline off_t
+trail_size(void)
+{
+	return size_of(trail_path);
+}
+
+/* Space that the trail has beyond its end. */
+static inline off_t
+reserved(void)
+{
+	struct stat status;
+
+	return stat(trail_path, &status) < 0 ? -1 : status.st_blocks * 512 - status.st_size;
 }
 
 static inline void
