@@ -13,7 +13,7 @@
  * What holds, whatever happens in whatever order:
  *   - between STORED and FENCED, and only there, a device may be used under a lease; its record is on disk before that begins (I1)
  *   - of an exclusive share at most one lease is in STORING .. FENCED; a source that hands over is fenced before the target's epoch is stored (I2)
- *   - ENDED is reached only through FENCED, and then nothing executes (I3)
+ *   - what was stored gets to ENDED only when it was fenced and its end is on disk, and then nothing executes (I3)
  *   - a share's epoch strictly grows
  *   - a hand-over that fails, is late or loses its target leaves the source live (without lanes when it was fenced already: it has its TTL to join)
  *
