@@ -34,6 +34,7 @@ open_lanes(struct schedule *schedule, const struct sim_lease *lease)
 	const struct store_row *row = store_find(&schedule->store, lease->id);
 
 	schedule->count.leases++;
+	expect(schedule, !lease->revoked, "nothing is opened for who was told to end");
 	expect(schedule, row && row->epoch == lease->core.epoch, "a lease has the epoch of its row");
 	expect(schedule, lease->core.epoch > schedule->highest[lease->share],
 	    "an epoch grows with each lease, also over crashes");
@@ -63,6 +64,7 @@ store_order(struct schedule *schedule, struct sim_lease *lease, enum lease_actio
 
 	expect(schedule, lease->order == IDLE, "nothing is stored for a lease while something is stored for it");
 	expect(schedule, target != NULL, "a hand-over has a target");
+	expect(schedule, kind != LA_STORE_MOVE || !lease->revoked, "a source that was to end is not handed over");
 	if (target == NULL)
 		return;
 	row = (struct store_row){.id = target->id, .share = target->share, .write = target->write};
@@ -99,7 +101,14 @@ carry_out(struct schedule *schedule, struct sim_lease *lease, const struct lease
 	case LA_OPEN:
 		open_lanes(schedule, lease);
 		return;
+	case LA_PAUSE:
+	case LA_RESUME:
+		lease->drained = action->kind == LA_PAUSE;
+		return;
 	case LA_FENCE:
+		expect(schedule, lease->core.phase != LEASE_MOVING || lease->drained,
+		    "only a source that has yielded is claimed");
+		lease->drained = false;
 		send_in_order(schedule, &schedule->to_monitor_ms, CHANNEL_MS,
 		    (struct message){.kind = TO_FENCE, .lease = lease->id, .number = action->number});
 		return;
@@ -181,6 +190,8 @@ tell(struct schedule *schedule, struct sim_lease *lease, struct lease_event even
 	schedule->count.moves += was == LEASE_HANDING && lease->core.phase == LEASE_ENDED;
 	for (unsigned i = 0; i < actions.count; i++)
 		carry_out(schedule, actions.list[i].of_other ? partner : lease, &actions.list[i]);
+	expect(schedule, !lease->revoked || lease->core.phase == LEASE_ENDED || lease->core.reason,
+	    "who was told to end is to end");
 	unlink_partner(lease);
 	if (partner)
 		unlink_partner(partner);
@@ -318,6 +329,42 @@ hear_answer(struct schedule *schedule, struct sim_lease *lease)
 		tell(schedule, lease, (struct lease_event){.kind = LE_NOT_STORED, .reason = REASON_STATE_UNAVAILABLE});
 }
 
+static void
+hear_operator(struct schedule *schedule, struct sim_lease *lease, const struct message *message)
+{
+	if (message->kind == TO_RELEASE) {
+		tell(schedule, lease,
+		    (struct lease_event){.kind = LE_RELEASE, .reason = REASON_STOLEN, .until_ms = message->number});
+		return;
+	}
+	lease->revoked = true;
+	tell(schedule, lease, (struct lease_event){.kind = LE_END, .reason = REASON_REVOKED, .courtesy_ms = 1000});
+}
+
+/* Of a lease that is over meanwhile nothing is heard. */
+static void
+hear_of_lease(struct schedule *schedule, struct sim_lease *lease, const struct message *message)
+{
+	switch (message->kind) {
+	case TO_REVOKE:
+	case TO_RELEASE:
+		hear_operator(schedule, lease, message);
+		return;
+	case TO_HEAR_ANSWER:
+		hear_answer(schedule, lease);
+		return;
+	case TO_HEAR_FENCED:
+		tell(schedule, lease, (struct lease_event){.kind = LE_FENCED});
+		return;
+	case TO_RETRY:
+		tell(schedule, lease, (struct lease_event){.kind = LE_RETRY});
+		return;
+	default:
+		lease->timer_ms = 0;
+		tell(schedule, lease, (struct lease_event){.kind = LE_TIME});
+	}
+}
+
 void
 broker_hears(struct schedule *schedule, const struct message *message)
 {
@@ -327,24 +374,8 @@ broker_hears(struct schedule *schedule, const struct message *message)
 		hear_process(schedule, message);
 	else if (message->kind == TO_HEAR_GONE)
 		hear_gone(schedule, message);
-	else if (lease == NULL)
-		return; /* it is over meanwhile */
-	else if (message->kind == TO_HEAR_ANSWER)
-		hear_answer(schedule, lease);
-	else if (message->kind == TO_HEAR_FENCED)
-		tell(schedule, lease, (struct lease_event){.kind = LE_FENCED});
-	else if (message->kind == TO_RETRY)
-		tell(schedule, lease, (struct lease_event){.kind = LE_RETRY});
-	else if (message->kind == TO_REVOKE)
-		tell(schedule, lease,
-		    (struct lease_event){.kind = LE_END, .reason = REASON_REVOKED, .courtesy_ms = 1000});
-	else if (message->kind == TO_RELEASE)
-		tell(schedule, lease,
-		    (struct lease_event){.kind = LE_RELEASE, .reason = REASON_STOLEN, .until_ms = message->number});
-	else {
-		lease->timer_ms = 0;
-		tell(schedule, lease, (struct lease_event){.kind = LE_TIME});
-	}
+	else if (lease)
+		hear_of_lease(schedule, lease, message);
 }
 
 /* ---- crashes ---- */

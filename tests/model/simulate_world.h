@@ -71,6 +71,8 @@ struct sim_lease {
 	uint64_t timer_ms; /* when TO_TIME comes, 0 = not */
 	uint8_t host, share;
 	bool write, fencing;
+	bool drained; /* it yielded, and was not resumed */
+	bool revoked; /* it was told to end */
 	enum { IDLE, STORES, MOVES, ENDS } order;
 	bool answer;
 	uint64_t answer_epoch;
