@@ -467,8 +467,15 @@ a_source_that_goes_on_has_its_time_to_join(void **state)
 	step_gives("not stored", &fixture, &event, "live/standby *FAILED_MOVE:0");
 	assert_int_equal(lease_due_ms(&fixture.lease), 6000);
 	assert_int_equal(lease_due_ms(&fixture.other), 6000);
+	event = event_of(LE_LANE_GONE);
+	step_gives("the end of the lane that was fenced is heard of", &fixture, &event, NULL);
 	event = event_of(LE_JOIN);
 	step_gives("joins", &fixture, &event, "live/standby ADMIT:0");
+
+	set(&fixture, LEASE_MOVING, LEASE_NONE);
+	event = event_of(LE_FENCED);
+	step_gives("fenced, and no target", &fixture, &event, "live");
+	assert_int_equal(fixture.lease.lanes, 0);
 }
 
 /* ---- limits ---- */
