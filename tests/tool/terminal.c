@@ -58,6 +58,7 @@ hear(int patience_ms)
 	if (got <= 0)
 		return false;
 	fwrite(terminal.output + terminal.used, 1, (size_t)got, stdout);
+	fflush(stdout); /* somebody may wait for it */
 	terminal.used += (size_t)got;
 	return true;
 }
