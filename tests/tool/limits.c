@@ -291,7 +291,7 @@ admin_client_too_many(void)
 	return NULL;
 }
 
-/* What a follower gets to hear first: the number of the row. It waits behind whoever is not yet taken off the count. */
+/* What a follower gets to hear first: the number of the row. */
 static uint16_t
 follow(int fd)
 {
@@ -316,16 +316,19 @@ admin_follower_too_many(void)
 	over = dial_path(target.admin, SOCK_SEQPACKET);
 	WANT(follow(over) == ADMIN_DONE);
 	WANT(admin_answers(over)); /* it may go on with what is no following */
+	close(over);
 	for (unsigned i = 0; i < LIMIT_ADMIN_FOLLOWERS; i++)
 		WANT(!is_closed(fds[i], 0));
-	close(fds[0]);
-	for (unsigned tries = 0; tries < 1000; tries++)
-		if (follow(over) == ADMIN_ROW_EVENT) {
-			close(over);
-			close_all(fds + 1, LIMIT_ADMIN_FOLLOWERS - 1);
+	close_all(fds, LIMIT_ADMIN_FOLLOWERS);
+	for (unsigned tries = 0; tries < 1000; tries++) { /* they may still be about to be taken off the count */
+		int fd = dial_path(target.admin, SOCK_SEQPACKET);
+		uint16_t heard = follow(fd);
+
+		close(fd);
+		if (heard == ADMIN_ROW_EVENT)
 			return NULL;
-		}
-	return "the place of one who left is free";
+	}
+	return "the places of those who left are free";
 }
 
 /* ---- the gate, and the handshake behind it ---- */
