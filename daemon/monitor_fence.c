@@ -113,6 +113,15 @@ on_drain(struct timer *timer)
 	wait_on(monitor);
 }
 
+/* Something changes soon: the pauses begin with the shortest again. */
+static void
+wait_anew(struct monitor *monitor)
+{
+	timer_stop(&monitor->drain);
+	monitor->drain_since_ns = 0;
+	wait_on(monitor);
+}
+
 void
 fences_session_ended(struct child *session)
 {
@@ -157,7 +166,7 @@ on_courtesy_over(struct timer *timer)
 	holds_look(monitor, fence);
 	each_session(fence, kill_session, fence);
 	answer_the_done(monitor);
-	wait_on(monitor);
+	wait_anew(monitor); /* what was killed ends soon, whatever the courtesy was */
 }
 
 /* ---- the order ---- */
@@ -210,9 +219,7 @@ fence_begin(struct monitor *monitor, const struct msg_fence *order)
 	if (order->quiet) /* its session has closed the device already */
 		holds_look(monitor, fence);
 	answer_the_done(monitor);
-	timer_stop(&monitor->drain);
-	monitor->drain_since_ns = 0;
-	wait_on(monitor);
+	wait_anew(monitor);
 }
 
 void
