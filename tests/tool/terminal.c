@@ -21,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 #include <utmp.h>
 
@@ -63,15 +64,29 @@ hear(int patience_ms)
 	return true;
 }
 
+static long
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* However much else is written meanwhile. */
 static void
 expect(const char *text)
 {
+	long deadline = now_ms() + PATIENCE_MS;
 	const char *found;
 
 	while ((found = memmem(terminal.output + terminal.expected, terminal.used - terminal.expected, text,
-		    strlen(text))) == NULL)
-		if (!hear(PATIENCE_MS))
+		    strlen(text))) == NULL) {
+		long left = deadline - now_ms();
+
+		if (left <= 0 || !hear((int)left))
 			give_up("was not written: ", text);
+	}
 	terminal.expected = (size_t)(found - terminal.output) + strlen(text);
 }
 
