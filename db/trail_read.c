@@ -83,7 +83,7 @@ walk_to(const struct db *db, uint64_t seq, struct db_place *place, struct error 
 {
 	char text[NEAR];
 	struct record_head head;
-	size_t length, at;
+	size_t length = 0, at;
 	int code = 0;
 
 	while (place->seq < seq) {
@@ -102,7 +102,7 @@ int
 db_trail_find(const struct db *db, uint64_t seq, struct db_place *place, struct error *error)
 {
 	const struct trail_head *kept = trail_kept(db->trail);
-	struct db_place low = {1, 0}, middle;
+	struct db_place low = {1, 0}, middle = {0};
 	uint64_t high = kept->bytes; /* the line begins at low or behind it, and not far behind high */
 
 	if (seq < 1 || seq > kept->lines + 1)
