@@ -14,8 +14,9 @@
 
 #include "base/auto.h"
 #include "db/db.h"
+#include "db/mark.h"
 
-static const char *const names[] = {"state.db", "state.db-wal", "audit.jsonl"};
+static const char *const names[] = {"state.db", "state.db-wal", "audit.jsonl", "epoch.mark"};
 #define NAMES (sizeof names / sizeof names[0])
 
 struct disk {
@@ -75,12 +76,13 @@ copy_all(const struct disk *disk, char from, char to)
 static bool
 open_in(struct disk *disk, char place)
 {
-	char state[PATH_MAX], trail[PATH_MAX];
-	const struct db_paths paths = {.state = state, .trail = trail, .checkpoint = "unused"};
+	char state[PATH_MAX], trail[PATH_MAX], mark[PATH_MAX];
+	const struct db_paths paths = {.state = state, .trail = trail, .checkpoint = "unused", .mark = mark};
 	struct error error = {0};
 
 	path_of(disk, place, names[0], state);
 	path_of(disk, place, names[2], trail);
+	path_of(disk, place, names[3], mark);
 	disk->place = place;
 	disk->db = db_open(&paths, ++disk->now_us, &error);
 	if (disk->db == NULL)
@@ -236,6 +238,24 @@ disk_commit(struct disk *disk, const struct disk_change *change, uint64_t *epoch
 /* ---- crashes ---- */
 
 /* A record without an effect is enough: what it would have recorded must not have happened. */
+/* The mark as it stood before it was told of the commit. */
+static bool
+copy_mark_not_done(const struct disk *disk, char to)
+{
+	char source[PATH_MAX], copied[PATH_MAX];
+	struct mark_values values;
+	struct mark *mark;
+
+	path_of(disk, disk->place, names[3], source);
+	path_of(disk, to, names[3], copied);
+	if (mark_read(source, &values, NULL) < 0)
+		return false;
+	values.done = values.begun - 1;
+	mark = mark_make(copied, &values, NULL);
+	mark_close(mark);
+	return mark != NULL;
+}
+
 static bool
 crash_torn(struct disk *disk, char to)
 {
@@ -243,7 +263,7 @@ crash_torn(struct disk *disk, char to)
 	bool good = db_begin(disk->db, NULL) == 0 && db_record(disk->db, &record, disk->now_us, NULL, NULL) == 0 &&
 		    copy_all(disk, disk->place, to) && db_commit(disk->db, NULL) == 0;
 
-	return good && copy(disk, disk->place, to, names[2]);
+	return good && copy(disk, disk->place, to, names[2]) && copy_mark_not_done(disk, to);
 }
 
 bool
