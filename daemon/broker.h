@@ -24,6 +24,7 @@
 #include "policy/policy.h"
 #include "wire/admin.h"
 #include "wire/lane_page.h"
+#include "wire/limits.h"
 
 struct broker;
 
@@ -87,6 +88,7 @@ struct lease {
 	struct db_lease row;
 	struct lease_core core;
 	struct holding *holding;
+	struct process *sessions[LIMIT_LANES]; /* by lane; NULL: none, or gone */
 	const struct asking *asking;
 	struct totals gone;
 	struct timer expiry, due;

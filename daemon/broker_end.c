@@ -27,10 +27,10 @@ lease_mark(struct lease *lease)
 	if (lease->ending_since_ns == 0)
 		lease->ending_since_ns = clock_monotonic_ns();
 	timer_stop(&lease->expiry);
-	for (struct process *process = lease->broker->processes; process; process = process->next)
-		if (process->lease == lease && process->page)
+	for (size_t lane = 0; lane < ARRAY_LENGTH(lease->sessions); lane++)
+		if (lease->sessions[lane] && lease->sessions[lane]->page)
 			atomic_store_explicit(
-			    &process->page->ended, (uint32_t)lease->core.reason, memory_order_release);
+			    &lease->sessions[lane]->page->ended, (uint32_t)lease->core.reason, memory_order_release);
 }
 
 void

@@ -49,9 +49,9 @@ void
 lease_totals(const struct lease *lease, struct totals *totals)
 {
 	*totals = lease->gone;
-	for (const struct process *process = lease->broker->processes; process; process = process->next)
-		if (process->lease == lease && process->page)
-			add_page(totals, process->page);
+	for (size_t lane = 0; lane < ARRAY_LENGTH(lease->sessions); lane++)
+		if (lease->sessions[lane] && lease->sessions[lane]->page)
+			add_page(totals, lease->sessions[lane]->page);
 }
 
 unsigned
@@ -156,9 +156,9 @@ lease_free(struct lease *lease)
 	timer_stop(&lease->due);
 	limits_lease_gone(lease);
 	receipts_drop(lease);
-	for (struct process *process = broker->processes; process; process = process->next)
-		if (process->lease == lease)
-			process->lease = NULL;
+	for (size_t lane = 0; lane < ARRAY_LENGTH(lease->sessions); lane++)
+		if (lease->sessions[lane])
+			lease->sessions[lane]->lease = NULL;
 	if (lease->prev)
 		lease->prev->next = lease->next;
 	else
@@ -190,10 +190,10 @@ heard_ms(const struct lease *lease)
 {
 	uint64_t heard_ns = 0;
 
-	for (const struct process *process = lease->broker->processes; process; process = process->next) {
-		uint64_t of_lane = process->lease == lease && process->page
-				       ? atomic_load_explicit(&process->page->heard_ns, memory_order_relaxed)
-				       : 0;
+	for (size_t lane = 0; lane < ARRAY_LENGTH(lease->sessions); lane++) {
+		const struct process *session = lease->sessions[lane];
+		uint64_t of_lane =
+		    session && session->page ? atomic_load_explicit(&session->page->heard_ns, memory_order_relaxed) : 0;
 
 		if (of_lane > heard_ns)
 			heard_ns = of_lane;
@@ -254,10 +254,9 @@ watch_expiry(struct lease *lease)
 static void
 ask_release(const struct lease *lease, uint32_t left_ms)
 {
-	for (struct process *process = lease->broker->processes; process; process = process->next)
-		if (process->lease == lease && process->lane == 0)
-			process_release(process, lease->release_mode, left_ms, (enum reason)lease->core.leave_reason,
-			    lease->release_record);
+	if (lease->sessions[0])
+		process_release(lease->sessions[0], lease->release_mode, left_ms, (enum reason)lease->core.leave_reason,
+		    lease->release_record);
 }
 
 static void
@@ -353,6 +352,7 @@ lease_take_lane(struct lease *lease, struct process *session, uint8_t lane)
 {
 	session->lease = lease;
 	session->lane = lane;
+	lease->sessions[lane] = session;
 }
 
 void
@@ -365,6 +365,7 @@ lease_release_lane(struct process *session)
 	if (session->page)
 		add_page(&lease->gone, session->page);
 	session->lease = NULL;
+	lease->sessions[session->lane] = NULL;
 	if (lease->refuse == session)
 		lease->refuse = NULL;
 	if (lease->leaving == session)
