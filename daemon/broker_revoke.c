@@ -118,6 +118,20 @@ gather_grant(const struct db_grant *grant, void *context)
 	grants[selection->grant_count++] = *grant;
 }
 
+/* The database leaves out what the names leave out; the rest is judged one by one. */
+static int
+gather_grants(struct selection *selection)
+{
+	const struct msg_revoke *ask = selection->ask;
+	const struct lease *lease = has_lease_id(ask) ? lease_find(selection->client->broker, ask->lease) : NULL;
+	const char *vm = lease ? lease->row.vm.text : ask->vm, *share = lease ? lease->row.share.text : ask->share;
+
+	return ask->keep_grants
+		   ? 0
+		   : db_grants_each(selection->client->broker->db, vm[0] ? vm : NULL, share[0] ? share : NULL,
+			 ask->host[0] ? ask->host : NULL, gather_grant, selection);
+}
+
 static unsigned
 count_leases(const struct selection *selection)
 {
@@ -340,7 +354,7 @@ revoke_asked(struct client *client, const struct msg_revoke *ask)
 		    (unsigned long long)ask->grant);
 		return;
 	}
-	if (db_grants_each(client->broker->db, NULL, NULL, NULL, gather_grant, &selection) < 0 || selection.failed)
+	if (gather_grants(&selection) < 0 || selection.failed)
 		client_note(client, "the grants cannot be read, so none is removed");
 	revoke_selected(&selection);
 	free(selection.grants);
