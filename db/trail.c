@@ -17,8 +17,8 @@
 #include "base/buffer.h"
 #include "base/text.h"
 
-/* Bytes of one transaction's records: two of the longest for each change of a batch. */
-#define PENDING_MAX ((size_t)8 << 20)
+/* Bytes of one transaction's records. A revoke takes away all grants that it names in one, with a record for each: of a large tenant they are tens of thousands. */
+#define PENDING_MAX ((size_t)64 << 20)
 /* What is reserved beyond TRAIL_RESERVE, so that not each record asks the file system anew. */
 #define RESERVE_AHEAD (16u << 10)
 #define CHAIN_FIELD   ",\"chain\":\""

@@ -561,6 +561,27 @@ the_trails_reserve_is_whole_before_each_record(void **state)
 	db_close(db);
 }
 
+/* A revoke takes all grants of a tenant away in one transaction. */
+static void
+twenty_thousand_long_records_fit_into_one_transaction(void **state)
+{
+	struct db *db = open_good();
+	char why[256];
+	struct record record = {.event = EVENT_GRANT_REMOVE, .detail = {{"why", why, 0}}, .detail_count = 1};
+
+	(void)state;
+	memset(why, 'w', sizeof why - 1);
+	why[sizeof why - 1] = '\0';
+	begin(db);
+	for (unsigned i = 0; i < 20000; i++)
+		assert_int_equal(db_record(db, &record, 1, NULL, NULL), 0);
+	commit(db);
+	db_close(db);
+	db = open_good();
+	assert_int_equal(trail_head(db->trail)->lines, 20000);
+	db_close(db);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -589,6 +610,7 @@ main(void)
 	    TEST(batches_of_any_size_have_every_record_once),
 	    TEST(a_line_that_was_changed_is_noticed_by_who_reads_it),
 	    TEST(a_commit_with_records_is_told_and_nothing_else),
+	    TEST(twenty_thousand_long_records_fit_into_one_transaction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
