@@ -98,6 +98,7 @@ struct monitor {
 	int lock_fd;                       /* keeps a second netbusd away from our state */
 	enum monitor_phase phase;
 	int exit_code;
+	int niceness; /* of the processes that come before nobody */
 	struct watch on_signal;
 
 	struct child *children;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,8 @@ struct launch {
 	int fds[CHILD_FDS + 1];
 	unsigned fd_count;
 	struct credentials credentials;
+	bool goes_first; /* as the monitor does */
+	int niceness;    /* else */
 	pid_t parent;
 };
 
@@ -74,6 +77,8 @@ lay_out(struct launch *launch, const struct monitor *monitor, const struct child
 	memcpy(&launch->fds[1], plan->fds, plan->fd_count * sizeof plan->fds[0]);
 	launch->fd_count = plan->fd_count + 1;
 	launch->credentials = *role_credentials(monitor, plan->role);
+	launch->goes_first = plan->role == ROLE_BROKER;
+	launch->niceness = monitor->niceness;
 	launch->parent = getpid();
 	return 0;
 }
@@ -118,6 +123,8 @@ run(const struct launch *launch)
 	default_signals();
 	if (!place_descriptors(launch))
 		_exit(EXIT_NO_FDS);
+	if (!launch->goes_first)
+		setpriority(PRIO_PROCESS, 0, launch->niceness);
 	if (!become_user(&launch->credentials))
 		_exit(EXIT_NO_USER);
 	/* After the change of user, which clears it. If the monitor died before this line, nobody would end us. */
