@@ -57,7 +57,8 @@ static struct {
 	uint64_t requests, counted, random;
 	uint64_t latencies[BUCKETS];
 	uint8_t *payload;
-	unsigned warm_lanes;
+	unsigned warm_lanes, lost_lanes;
+	int epoll;
 	uint64_t in_flight;
 	bool over; /* nothing new begins */
 	struct paused *first_paused, **last_paused;
@@ -352,6 +353,16 @@ take_replies(struct lane *lane)
 	lane->start = 0;
 }
 
+static void
+lose(struct lane *lane)
+{
+	if (!options.outlive)
+		bulk_die("lane %u: the server closed the connection", lane->number);
+	epoll_ctl(run.epoll, EPOLL_CTL_DEL, lane->bulk.fd, NULL);
+	if (++run.lost_lanes == options.lanes)
+		bulk_die("all lanes were taken back");
+}
+
 /* All that came in is answered with new requests, which leave together. */
 static void
 turn(struct lane *lane)
@@ -367,8 +378,10 @@ turn(struct lane *lane)
 			lane->begun = 0;
 		}
 	}
-	if (got == 0)
-		bulk_die("lane %u: the server closed the connection", lane->number);
+	if (got == 0) {
+		lose(lane);
+		return;
+	}
 	while (bulk_flush(&lane->bulk) == -EAGAIN) { /* the server answers before it reads on: read, too */
 		struct pollfd either = {.fd = lane->bulk.fd, .events = POLLIN | POLLOUT};
 
@@ -520,7 +533,7 @@ static void
 run_load(void)
 {
 	struct lane *lanes = calloc(options.lanes, sizeof *lanes);
-	int epoll = epoll_create1(0);
+	int epoll = run.epoll = epoll_create1(0);
 	uint64_t began;
 
 	run.payload = malloc(options.bytes + WARM_BYTES);
@@ -633,6 +646,8 @@ take_option(const char *name, const char *value)
 		options.cold = strcmp(value, "1") == 0;
 	else if (strcmp(name, "each") == 0)
 		options.each = strcmp(value, "1") == 0;
+	else if (strcmp(name, "outlive") == 0)
+		options.outlive = strcmp(value, "1") == 0;
 	else if (strcmp(name, "hold") == 0)
 		options.hold = strcmp(value, "1") == 0;
 	else if (strcmp(name, "stay") == 0)

@@ -18,14 +18,16 @@ struct options {
 	uint32_t bytes;         /* of one request */
 	unsigned depth, lanes, parallel;
 	double seconds;
-	uint64_t total;    /* bytes to move instead of seconds, or 0 */
-	unsigned opens;    /* connections to open, use for one read and close, instead of a load; or 0 */
-	unsigned server;   /* the server's process, whose CPU time is to be told; or 0 */
-	bool spin;         /* looks for replies without sleeping */
-	bool cold;         /* begins to count at once, without a pass over the device */
-	bool each;         /* netbus: every lane is a lease of its own */
-	bool hold;         /* says "holding" when all lanes are up, and starts the load when a line comes in */
-	bool stay;         /* keeps the lanes after the load until a line comes in, and then detaches in order */
+	uint64_t total;  /* bytes to move instead of seconds, or 0 */
+	unsigned opens;  /* connections to open, use for one read and close, instead of a load; or 0 */
+	unsigned server; /* the server's process, whose CPU time is to be told; or 0 */
+	bool spin;       /* looks for replies without sleeping */
+	bool cold;       /* begins to count at once, without a pass over the device */
+	bool each;       /* netbus: every lane is a lease of its own */
+	bool hold;       /* says "holding" when all lanes are up, and starts the load when a line comes in */
+	bool stay;       /* keeps the lanes after the load until a line comes in, and then detaches in order */
+	bool
+	    outlive; /* while it holds: a lane that is taken back is let go, and the others stay; ends with 2 when all were */
 	unsigned pause_ms; /* each slot waits so long after a reply before it asks again */
 	uint64_t rekey;    /* records of ours after which both sides change their keys, or 0 */
 };

@@ -110,7 +110,7 @@ netbus_reply(struct lane *lane, const uint8_t *header, uint32_t *payload)
 	*payload = frame.length;
 	if (frame.type == FRAME_PING)
 		put_control(lane, FRAME_PONG, &(struct msg_pong){.cookie = 0});
-	if (frame.type == FRAME_REVOKED)
+	if (frame.type == FRAME_REVOKED && !lane->options->outlive)
 		bulk_die("lane %u: revoked", lane->number);
 	if (frame.type != FRAME_REPLY)
 		return NULL;
