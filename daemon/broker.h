@@ -96,6 +96,7 @@ struct lease {
 	uint64_t allow_record, end_record;
 	uint64_t ending_since_ns;
 	uint8_t fenced_lanes, killed;
+	uint32_t fence_us;              /* that the monitor needed */
 	enum release_mode release_mode; /* while it is asked to go */
 	uint64_t release_record;
 	bool left;               /* went by itself when it was asked to */

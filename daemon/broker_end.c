@@ -52,6 +52,7 @@ lease_fenced(struct broker *broker, const struct msg_fenced *fenced)
 		return;
 	lease->fenced_lanes = fenced->lanes;
 	lease->killed = fenced->killed;
+	lease->fence_us = fenced->elapsed_us;
 	lease_tell(lease, &(struct lease_event){.kind = LE_FENCED, .now_ms = lease_now_ms()});
 }
 
@@ -97,9 +98,9 @@ revoke_record(const struct lease *lease, const struct totals *totals)
 	    .mode = lease->row.mode ? "rw" : "ro",
 	    .detail = {{"why", lease->revoke_reason, 0}, {"last_completed", NULL, totals->last_completed},
 		{"completed", NULL, totals->completed}, {"aborted", NULL, totals->aborted},
-		{"killed", NULL, lease->killed},
+		{"killed", NULL, lease->killed}, {"fence_us", NULL, lease->fence_us},
 		{"elapsed_us", NULL, (clock_monotonic_ns() - lease->ending_since_ns) / 1000}},
-	    .detail_count = 6,
+	    .detail_count = 7,
 	};
 }
 

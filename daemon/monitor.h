@@ -69,6 +69,7 @@ struct fence {
 	struct monitor *monitor;
 	uint8_t lease[LEASE_ID_LEN];
 	struct timer courtesy;
+	uint64_t began_ns;
 	unsigned lanes, standing, killed; /* standing: holds that it waits for */
 };
 

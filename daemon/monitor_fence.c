@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "daemon/monitor.h"
 
@@ -47,7 +48,10 @@ fence_stands(const struct monitor *monitor, const uint8_t lease[static LEASE_ID_
 static void
 answer(struct fence *fence)
 {
-	struct msg_fenced fenced = {.lanes = (uint8_t)fence->lanes, .killed = (uint8_t)fence->killed};
+	uint64_t elapsed_us = (clock_monotonic_ns() - fence->began_ns) / 1000;
+	struct msg_fenced fenced = {.lanes = (uint8_t)fence->lanes,
+	    .killed = (uint8_t)fence->killed,
+	    .elapsed_us = elapsed_us < UINT32_MAX ? (uint32_t)elapsed_us : UINT32_MAX};
 
 	memcpy(fenced.lease, fence->lease, sizeof fenced.lease);
 	child_tell(fence->monitor->broker, MSG_FENCED, &fenced, -1);
@@ -179,6 +183,7 @@ fence_new(struct monitor *monitor, const uint8_t lease[static LEASE_ID_LEN])
 	if (fence == NULL)
 		return NULL;
 	fence->monitor = monitor;
+	fence->began_ns = clock_monotonic_ns();
 	memcpy(fence->lease, lease, sizeof fence->lease);
 	fence->slot = &monitor->fences;
 	fence->next = monitor->fences;
