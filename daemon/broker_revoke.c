@@ -23,7 +23,7 @@ struct selection {
 	const struct msg_revoke *ask;
 	struct db_grant by_grant; /* of --grant */
 	struct db_grant *grants;
-	size_t grant_count;
+	size_t grant_count, grant_room;
 	unsigned bars;
 	bool failed;
 };
@@ -101,21 +101,31 @@ selects_grant(const struct selection *selection, const struct db_grant *grant)
 	       is_of_tenant(ask->tenant, grant->share.text);
 }
 
+/* Twice as much each time: a tenant has ten thousand grants. */
+static bool
+make_room(struct selection *selection)
+{
+	size_t room = selection->grant_room ? 2 * selection->grant_room : 16;
+	struct db_grant *grants = reallocarray(selection->grants, room, sizeof *grants);
+
+	if (grants == NULL)
+		return false;
+	selection->grants = grants;
+	selection->grant_room = room;
+	return true;
+}
+
 static void
 gather_grant(const struct db_grant *grant, void *context)
 {
 	struct selection *selection = context;
-	struct db_grant *grants;
 
 	if (!selects_grant(selection, grant))
 		return;
-	grants = reallocarray(selection->grants, selection->grant_count + 1, sizeof *grants);
-	if (grants == NULL) {
+	if (selection->grant_count < selection->grant_room || make_room(selection))
+		selection->grants[selection->grant_count++] = *grant;
+	else
 		selection->failed = true;
-		return;
-	}
-	selection->grants = grants;
-	grants[selection->grant_count++] = *grant;
 }
 
 /* The database leaves out what the names leave out; the rest is judged one by one. */
