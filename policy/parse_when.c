@@ -51,19 +51,41 @@ parse_minute(struct parse *parse, const struct yaml *node, uint16_t *minute)
 		*minute = (uint16_t)value;
 }
 
+/* What has no yearly rule, so that it stands in no table. */
+static bool
+follows_the_moon(const char *text)
+{
+	static const char *const zones[] = {"Africa/Casablanca", "Africa/El_Aaiun", "Asia/Gaza", "Asia/Hebron"};
+
+	for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++)
+		if (strcmp(text, zones[i]) == 0)
+			return true;
+	return false;
+}
+
 static void
 parse_zone(struct parse *parse, const struct yaml *node, struct when *when)
 {
-	if (!parse_is_kind(parse, node, YAML_SCALAR, "zone") || when_parse_zone(node->text, &when->east))
+	static const char allowed[] = "\"UTC\", a zone of tzdata such as Europe/Berlin, or a fixed distance such as "
+				      "\"+01:00\" or \"-05:30\" (at most 14 hours)";
+	const char *near;
+
+	if (!parse_is_kind(parse, node, YAML_SCALAR, "zone") || zone_parse(node->text, &when->zone))
 		return;
+	near = zone_nearest(node->text);
 	if (strcmp(node->text, "Z") == 0 || strcmp(node->text, "utc") == 0 || strcmp(node->text, "GMT") == 0)
 		FAULT(parse, node, "zone: '%s' is not known; did you mean 'UTC'?", node->text);
-	else
+	else if (follows_the_moon(node->text))
 		FAULT(parse, node,
-		    "zone: '%s' cannot be used: a decision reads no zone files, so that all hosts "
-		    "decide alike; write \"UTC\" or a "
-		    "fixed distance from it such as \"+01:00\" or \"-05:30\" (at most 14 hours)",
-		    show(node->text).text);
+		    "zone: '%s' cannot be used: its clocks are changed by the moon, which no yearly rule gives; write "
+		    "a "
+		    "fixed distance such as \"+01:00\"",
+		    node->text);
+	else if (near)
+		FAULT(parse, node, "zone: '%s' is not known; did you mean '%s'? Allowed: %s", show(node->text).text,
+		    near, allowed);
+	else
+		FAULT(parse, node, "zone: '%s' is not known; allowed: %s", show(node->text).text, allowed);
 }
 
 const struct when *

@@ -5,10 +5,10 @@
 #include "policy/when.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #define MINUTE_US    INT64_C(60000000)
-#define ZONE_MAX     (14 * 60)
 #define EPOCH_IS_DAY 3 /* 1970-01-01 was a Thursday */
 
 static const char day_names[7][4] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
@@ -25,7 +25,7 @@ floor_divide(int64_t number, int64_t by)
 bool
 when_match(const struct when *when, int64_t at_us)
 {
-	int64_t minutes = floor_divide(at_us, MINUTE_US) + when->east;
+	int64_t utc = floor_divide(at_us, MINUTE_US), minutes = utc + zone_east(&when->zone, utc);
 	int64_t days = floor_divide(minutes, DAY_MINUTES);
 	int minute = (int)(minutes - days * DAY_MINUTES);
 	int day = (int)(((days + EPOCH_IS_DAY) % 7 + 7) % 7), day_before = (day + 6) % 7;
@@ -84,20 +84,22 @@ when_parse_minute(const char *text)
 	return minute > DAY_MINUTES ? -1 : minute;
 }
 
-bool
-when_parse_zone(const char *text, int16_t *east)
+void
+when_print_days(uint8_t days, const char *between, char text[static DAYS_TEXT_LEN])
 {
-	int minutes;
+	size_t used = 0;
 
-	if (strcmp(text, "UTC") == 0) {
-		*east = 0;
-		return true;
+	text[0] = '\0';
+	for (int first = 0; first < 7; first++) {
+		int last = first;
+
+		if (!(days >> first & 1) || (first > 0 && days >> (first - 1) & 1))
+			continue;
+		while (last < 6 && days >> (last + 1) & 1)
+			last++;
+		used +=
+		    (size_t)snprintf(text + used, DAYS_TEXT_LEN - used, "%s%s", used ? between : "", day_names[first]);
+		if (last > first)
+			used += (size_t)snprintf(text + used, DAYS_TEXT_LEN - used, "-%s", day_names[last]);
 	}
-	if (*text != '+' && *text != '-')
-		return false;
-	minutes = hours_and_minutes(text + 1);
-	if (minutes < 0 || minutes > ZONE_MAX)
-		return false;
-	*east = (int16_t)(*text == '-' ? -minutes : minutes);
-	return true;
 }
