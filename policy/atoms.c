@@ -8,14 +8,12 @@
 #include <string.h>
 
 /* FNV-1a, 32 bits. */
-static uint32_t
-hash_of(const char *text, size_t length)
+uint32_t
+atom_hash(uint32_t before, const char *text, size_t length)
 {
-	uint32_t hash = 2166136261u;
-
 	for (size_t i = 0; i < length; i++)
-		hash = (hash ^ (uint8_t)text[i]) * 16777619u;
-	return hash;
+		before = (before ^ (uint8_t)text[i]) * 16777619u;
+	return before;
 }
 
 /* The slot where the name is, or the free one where it would be. The table is never full. */
@@ -52,7 +50,7 @@ grow_slots(struct atoms *atoms, struct arena *arena)
 uint32_t
 atoms_add(struct atoms *atoms, struct arena *arena, const char *text, size_t length)
 {
-	uint32_t found = atoms_find(atoms, text, length), hash = hash_of(text, length);
+	uint32_t found = atoms_find(atoms, text, length), hash = atom_hash(ATOM_HASH_OF_NOTHING, text, length);
 	struct atom *at;
 	const char *copy;
 
@@ -73,9 +71,13 @@ atoms_add(struct atoms *atoms, struct arena *arena, const char *text, size_t len
 }
 
 uint32_t
+atoms_find_hashed(const struct atoms *atoms, const char *text, size_t length, uint32_t hash)
+{
+	return atoms->slot_count ? atoms->slots[slot_of(atoms, text, length, hash)] : NO_ATOM;
+}
+
+uint32_t
 atoms_find(const struct atoms *atoms, const char *text, size_t length)
 {
-	if (atoms->slot_count == 0)
-		return NO_ATOM;
-	return atoms->slots[slot_of(atoms, text, length, hash_of(text, length))];
+	return atoms_find_hashed(atoms, text, length, atom_hash(ATOM_HASH_OF_NOTHING, text, length));
 }

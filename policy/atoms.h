@@ -27,6 +27,11 @@ struct atoms {
 
 /* The number of `text`, which it gets now unless it has one. NO_ATOM when memory is out. Tables live in the arena. */
 uint32_t atoms_add(struct atoms *atoms, struct arena *arena, const char *text, size_t length);
+/* The hash of a text, piece by piece: of what came before, and of what follows. */
+#define ATOM_HASH_OF_NOTHING UINT32_C(2166136261)
+uint32_t atom_hash(uint32_t before, const char *text, size_t length);
+/* The same as atoms_find(), for whoever has the hash already. */
+uint32_t atoms_find_hashed(const struct atoms *atoms, const char *text, size_t length, uint32_t hash);
 /* NO_ATOM when `text` has none. Takes no memory. */
 uint32_t atoms_find(const struct atoms *atoms, const char *text, size_t length);
 

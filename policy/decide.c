@@ -107,7 +107,7 @@ policy_decide_at(const struct policy *policy, const struct policy_request *reque
 	if (!query_init(&query, policy, request, timed))
 		return;
 	tally.held = (facts->grant_held ? DEMAND_GRANT : 0u) | (facts->ticket_valid ? DEMAND_TICKET : 0u);
-	index_each(&policy->rule_index, policy, &query, count_rule, &tally);
+	index_each(&policy->rule_index, &query, count_rule, &tally);
 	verdict->max_ttl_us = tally.max_ttl_us;
 	if (tally.deny) {
 		give(verdict, POLICY_RULE_DENIES, tally.deny);
@@ -248,7 +248,7 @@ policy_limits(const struct policy *policy, const struct policy_request *request,
 	size_t count = 0;
 
 	if (query_init(&query, policy, request, true))
-		index_each(&policy->limit_index, policy, &query, collect, &found);
+		index_each(&policy->limit_index, &query, collect, &found);
 	for (size_t i = 0; i < 2 * found.count; i++) {
 		const struct limit *limit = found.at[i / 2];
 		bool rates = i % 2 == 0;

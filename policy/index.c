@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Building and asking the index (policy/index.h). Selectors, not rules, are listed under literals, so that the size is that of
- * the files and not rules times members.
+ * Building and asking the index (policy/index.h). Selectors, not rules, are listed under names, so that the size is that of the files and not rules times
+ * members.
  */
 #include "policy/index.h"
 
@@ -10,64 +10,70 @@
 
 #include "base/auto.h"
 
-/* ---- literals -> selectors, and the tenants of shares ---- */
+/* ---- what the names begin with that a selector takes besides its literals ---- */
 
 static bool
-name_dimension(struct policy *policy, enum dimension d)
+add_prefix(struct policy *policy, enum dimension d, const char *text, size_t length, uint32_t *prefixes, size_t *count)
 {
-	size_t atoms = policy->names[d].count;
-	struct selector_list *lists = arena_array(&policy->arena, atoms, sizeof *lists);
+	uint32_t number = atoms_add(&policy->prefixes[d], &policy->arena, text, length);
 
-	policy->named[d] = lists;
-	if (lists == NULL)
+	if (number == NO_ATOM)
 		return false;
-	for (size_t s = 0; s < policy->selector_count[d]; s++)
-		for (size_t i = 0; i < policy->selectors[d][s]->atom_count; i++)
-			lists[policy->selectors[d][s]->atoms[i]].count++;
-	for (size_t a = 0; a < atoms; a++) {
-		lists[a].at = arena_array(&policy->arena, lists[a].count, sizeof *lists[a].at);
-		if (lists[a].at == NULL)
-			return false;
-		lists[a].count = 0;
-	}
-	for (size_t s = 0; s < policy->selector_count[d]; s++) {
-		const struct selector *selector = policy->selectors[d][s];
-
-		for (size_t i = 0; i < selector->atom_count; i++) {
-			struct selector_list *list = &lists[selector->atoms[i]];
-
-			list->at[list->count++] = selector;
-		}
-	}
+	for (size_t i = 0; i < *count; i++)
+		if (prefixes[i] == number)
+			return true;
+	prefixes[(*count)++] = number;
 	return true;
+}
+
+static bool
+find_prefixes(struct policy *policy, enum dimension d, struct selector *selector)
+{
+	uint32_t *prefixes = arena_array(&policy->arena, selector->glob_count + 2, sizeof *prefixes);
+	bool done = prefixes != NULL;
+
+	selector->prefixes = prefixes;
+	if (done && selector->any)
+		done = add_prefix(policy, d, "", 0, prefixes, &selector->prefix_count);
+	for (size_t i = 0; done && i < selector->glob_count; i++)
+		done = add_prefix(
+		    policy, d, selector->globs[i].text, selector->globs[i].prefix, prefixes, &selector->prefix_count);
+	if (done && selector->traits)
+		done = add_prefix(policy, d, selector->traits->prefix, strlen(selector->traits->prefix), prefixes,
+		    &selector->prefix_count);
+	return done;
+}
+
+static void
+list_lengths(struct policy *policy, enum dimension d)
+{
+	bool there[QUALIFIED_LEN_MAX + 1] = {false};
+
+	for (size_t i = 0; i < policy->prefixes[d].count; i++)
+		there[policy->prefixes[d].at[i].length] = true;
+	for (size_t length = 0; length <= QUALIFIED_LEN_MAX; length++)
+		if (there[length])
+			policy->prefix_lengths[d][policy->prefix_length_count[d]++] = (uint8_t)length;
 }
 
 bool
 index_names(struct policy *policy)
 {
-	for (enum dimension d = 0; d < DIMENSIONS; d++)
-		if (!name_dimension(policy, d))
-			return false;
-	for (size_t s = 0; s < policy->selector_count[BY_SHARE]; s++) {
-		const char *tenant = policy->selectors[BY_SHARE][s]->tenant;
-
-		if (tenant && atoms_add(&policy->tenants, &policy->arena, tenant, strlen(tenant)) == NO_ATOM)
-			return false;
+	for (enum dimension d = 0; d < DIMENSIONS; d++) {
+		for (size_t s = 0; s < policy->selector_count[d]; s++)
+			if (!find_prefixes(policy, d, policy->selectors[d][s]))
+				return false;
+		list_lengths(policy, d);
 	}
 	return true;
 }
 
 /* ---- where each scope is filed ---- */
 
-#define NOWHERE UINT64_MAX
-
-enum { FILED_BY_TENANT = DIMENSIONS, FILED_FOR_ALL };
-
-/* How many scopes a request would meet at each place; freed when the index stands. */
+/* How many scopes a request would meet; freed when the index stands. */
 struct census {
-	uint64_t *cost[DIMENSIONS]; /* by selector */
-	uint64_t *tenants;          /* by tenant */
-	uint8_t *places;            /* by scope: where it is filed */
+	uint64_t *cost[DIMENSIONS]; /* by selector: at the busiest of its names and prefixes */
+	uint8_t *places;            /* by scope: the dimension in which it is filed */
 };
 
 static void
@@ -75,34 +81,52 @@ census_clear(struct census *census)
 {
 	for (enum dimension d = 0; d < DIMENSIONS; d++)
 		free(census->cost[d]);
-	free(census->tenants);
 	free(census->places);
 }
 
-/* For each selector, how many scopes share the busiest of its literals. */
+static void
+add_crowd(uint64_t *crowd, const uint32_t *numbers, size_t count, uint64_t users)
+{
+	for (size_t i = 0; i < count; i++)
+		crowd[numbers[i]] += users;
+}
+
+static uint64_t
+busiest(const uint64_t *crowd, const uint32_t *numbers, size_t count)
+{
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (crowd[numbers[i]] > most)
+			most = crowd[numbers[i]];
+	return most;
+}
+
 static bool
 count_dimension(
     const struct policy *policy, enum dimension d, struct scope *const *scopes, size_t count, uint64_t *cost)
 {
 	AUTO_FREE uint64_t *users = calloc(policy->selector_count[d] + 1, sizeof *users);
-	AUTO_FREE uint64_t *crowd = calloc(policy->names[d].count + 1, sizeof *crowd);
+	AUTO_FREE uint64_t *at_name = calloc(policy->names[d].count + 1, sizeof *at_name);
+	AUTO_FREE uint64_t *at_prefix = calloc(policy->prefixes[d].count + 1, sizeof *at_prefix);
 
-	if (users == NULL || crowd == NULL)
+	if (users == NULL || at_name == NULL || at_prefix == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		for (size_t p = 0; p < scopes[i]->of[d].count; p++)
 			users[scopes[i]->of[d].parts[p]->number]++;
-	for (size_t s = 0; s < policy->selector_count[d]; s++)
-		for (size_t i = 0; i < policy->selectors[d][s]->atom_count; i++)
-			crowd[policy->selectors[d][s]->atoms[i]] += users[s];
 	for (size_t s = 0; s < policy->selector_count[d]; s++) {
 		const struct selector *selector = policy->selectors[d][s];
 
-		for (size_t i = 0; i < selector->atom_count; i++)
-			if (crowd[selector->atoms[i]] > cost[s])
-				cost[s] = crowd[selector->atoms[i]];
-		if (selector->any || selector->glob_count || selector->traits)
-			cost[s] = NOWHERE;
+		add_crowd(at_name, selector->atoms, selector->atom_count, users[s]);
+		add_crowd(at_prefix, selector->prefixes, selector->prefix_count, users[s]);
+	}
+	for (size_t s = 0; s < policy->selector_count[d]; s++) {
+		const struct selector *selector = policy->selectors[d][s];
+		uint64_t names = busiest(at_name, selector->atoms, selector->atom_count);
+		uint64_t prefixes = busiest(at_prefix, selector->prefixes, selector->prefix_count);
+
+		cost[s] = names > prefixes ? names : prefixes;
 	}
 	return true;
 }
@@ -119,10 +143,10 @@ selection_cost(const struct selection *selection, const uint64_t *cost)
 }
 
 static uint8_t
-choose_place(const struct policy *policy, const struct scope *scope, const struct census *census)
+choose_place(const struct scope *scope, const struct census *census)
 {
-	uint64_t least = NOWHERE;
-	uint8_t place = FILED_FOR_ALL;
+	uint64_t least = UINT64_MAX;
+	uint8_t place = 0;
 
 	for (enum dimension d = 0; d < DIMENSIONS; d++) {
 		uint64_t cost = selection_cost(&scope->of[d], census->cost[d]);
@@ -132,18 +156,14 @@ choose_place(const struct policy *policy, const struct scope *scope, const struc
 			place = (uint8_t)d;
 		}
 	}
-	if (scope->tenant &&
-	    census->tenants[atoms_find(&policy->tenants, scope->tenant, strlen(scope->tenant))] < least)
-		place = FILED_BY_TENANT;
 	return place;
 }
 
 static bool
 take_census(const struct policy *policy, struct scope *const *scopes, size_t count, struct census *census)
 {
-	census->tenants = calloc(policy->tenants.count + 1, sizeof *census->tenants);
 	census->places = calloc(count + 1, 1);
-	if (census->tenants == NULL || census->places == NULL)
+	if (census->places == NULL)
 		return false;
 	for (enum dimension d = 0; d < DIMENSIONS; d++) {
 		census->cost[d] = calloc(policy->selector_count[d] + 1, sizeof *census->cost[d]);
@@ -151,80 +171,127 @@ take_census(const struct policy *policy, struct scope *const *scopes, size_t cou
 			return false;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (scopes[i]->tenant)
-			census->tenants[atoms_find(&policy->tenants, scopes[i]->tenant, strlen(scopes[i]->tenant))]++;
-	for (size_t i = 0; i < count; i++)
-		census->places[i] = choose_place(policy, scopes[i], census);
+		census->places[i] = choose_place(scopes[i], census);
 	return true;
 }
 
 /* ---- the lists ---- */
 
-/* Counts (`fill` false) or puts the scope into every list of its place. */
-static void
-file_scope(struct index *index, const struct policy *policy, const struct scope *scope, uint8_t place, bool fill)
+static uint32_t
+only_atom(const struct selection *selection)
 {
-	struct scope_list *lists;
-	size_t tenant = policy->tenants.count;
+	const struct selector *selector = selection->parts[0];
 
-	if (place < DIMENSIONS) {
-		for (size_t p = 0; p < scope->of[place].count; p++) {
-			lists = &index->filed[place][scope->of[place].parts[p]->number];
-			if (fill)
-				lists->at[lists->count] = scope;
-			lists->count++;
-		}
-		return;
-	}
-	if (place == FILED_BY_TENANT)
-		tenant = atoms_find(&policy->tenants, scope->tenant, strlen(scope->tenant));
-	lists = &index->scanned[tenant * VERB_COUNT];
-	for (unsigned verb = 0; verb < VERB_COUNT; verb++) {
-		if (!(scope->verbs >> verb & 1))
-			continue;
-		if (fill)
-			lists[verb].at[lists[verb].count] = scope;
-		lists[verb].count++;
-	}
+	if (selection->count != 1 || selector->prefix_count || selector->atom_count != 1)
+		return MANY_ATOMS;
+	return selector->atoms[0];
 }
 
-/* Room for what was counted; the counts begin anew. */
-static bool
-make_room(struct arena *arena, struct scope_list *lists, size_t count)
+static struct entry
+entry_of(const struct scope *scope)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (lists[i].count == 0)
-			continue;
-		lists[i].at = arena_array(arena, lists[i].count, sizeof *lists[i].at);
-		if (lists[i].at == NULL)
-			return false;
-		lists[i].count = 0;
+	struct entry entry = {.scope = scope, .verbs = scope->verbs};
+
+	for (enum dimension d = 0; d < DIMENSIONS; d++)
+		entry.only[d] = only_atom(&scope->of[d]);
+	return entry;
+}
+
+/* Counts (`fill` false) or puts the scope into the list of each selector of its place. */
+static void
+file_scope(struct index *index, const struct scope *scope, uint8_t place, bool fill)
+{
+	for (size_t p = 0; p < scope->of[place].count; p++) {
+		struct entry_list *list = &index->filed[place][scope->of[place].parts[p]->number];
+
+		if (fill)
+			list->at[list->count] = entry_of(scope);
+		list->count++;
 	}
-	return true;
 }
 
 static bool
 file_all(struct index *index, struct policy *policy, struct scope *const *scopes, size_t count, const uint8_t *places)
 {
-	size_t scanned = (policy->tenants.count + 1) * VERB_COUNT;
-
-	index->scanned = arena_array(&policy->arena, scanned, sizeof *index->scanned);
 	for (enum dimension d = 0; d < DIMENSIONS; d++) {
 		index->filed[d] = arena_array(&policy->arena, policy->selector_count[d], sizeof *index->filed[d]);
 		if (index->filed[d] == NULL)
 			return false;
 	}
-	if (index->scanned == NULL)
-		return false;
 	for (size_t i = 0; i < count; i++)
-		file_scope(index, policy, scopes[i], places[i], false);
-	for (enum dimension d = 0; d < DIMENSIONS; d++)
-		if (!make_room(&policy->arena, index->filed[d], policy->selector_count[d]))
+		file_scope(index, scopes[i], places[i], false);
+	for (enum dimension d = 0; d < DIMENSIONS; d++) {
+		for (size_t s = 0; s < policy->selector_count[d]; s++) {
+			struct entry_list *list = &index->filed[d][s];
+
+			list->at = list->count ? arena_array(&policy->arena, list->count, sizeof *list->at) : NULL;
+			if (list->count && list->at == NULL)
+				return false;
+			list->count = 0;
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		file_scope(index, scopes[i], places[i], true);
+	return true;
+}
+
+/* ---- names and prefixes -> lists ---- */
+
+static void
+shelve(struct shelf *shelves, const uint32_t *numbers, size_t count, const struct entry_list *list, bool fill)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct shelf *shelf = &shelves[numbers[i]];
+
+		if (fill)
+			shelf->lists[shelf->count] = list;
+		shelf->count++;
+	}
+}
+
+static void
+shelve_all(struct index *index, const struct policy *policy, enum dimension d, bool fill)
+{
+	for (size_t s = 0; s < policy->selector_count[d]; s++) {
+		const struct selector *selector = policy->selectors[d][s];
+		const struct entry_list *list = &index->filed[d][s];
+
+		if (list->count == 0)
+			continue;
+		shelve(index->by_name[d], selector->atoms, selector->atom_count, list, fill);
+		shelve(index->by_prefix[d], selector->prefixes, selector->prefix_count, list, fill);
+	}
+}
+
+/* Room for what was counted; the counts begin anew. */
+static bool
+make_room(struct arena *arena, struct shelf *shelves, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (shelves[i].count == 0)
+			continue;
+		shelves[i].lists = arena_array(arena, shelves[i].count, sizeof(struct entry_list *));
+		if (shelves[i].lists == NULL)
 			return false;
-	if (!make_room(&policy->arena, index->scanned, scanned))
+		shelves[i].count = 0;
+	}
+	return true;
+}
+
+static bool
+build_shelves(struct index *index, struct policy *policy, enum dimension d)
+{
+	struct arena *arena = &policy->arena;
+	size_t names = policy->names[d].count, prefixes = policy->prefixes[d].count;
+
+	index->by_name[d] = arena_array(arena, names, sizeof *index->by_name[d]);
+	index->by_prefix[d] = arena_array(arena, prefixes, sizeof *index->by_prefix[d]);
+	if (index->by_name[d] == NULL || index->by_prefix[d] == NULL)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		file_scope(index, policy, scopes[i], places[i], true);
+	shelve_all(index, policy, d, false);
+	if (!make_room(arena, index->by_name[d], names) || !make_room(arena, index->by_prefix[d], prefixes))
+		return false;
+	shelve_all(index, policy, d, true);
 	return true;
 }
 
@@ -235,31 +302,42 @@ index_build(struct index *index, struct policy *policy, struct scope *const *sco
 	bool done =
 	    take_census(policy, scopes, count, &census) && file_all(index, policy, scopes, count, census.places);
 
+	for (enum dimension d = 0; done && d < DIMENSIONS; d++)
+		done = build_shelves(index, policy, d);
 	census_clear(&census);
 	return done;
 }
 
 /* ---- asking ---- */
 
-static void
-visit_list(const struct scope_list *list, const struct query *query, index_visit *visit, void *context)
+static bool
+may_match(const struct entry *entry, const struct query *query)
 {
-	for (size_t i = 0; i < list->count; i++)
-		visit(list->at[i], query, context);
+	for (enum dimension d = 0; d < DIMENSIONS; d++)
+		if (entry->only[d] != MANY_ATOMS && entry->only[d] != query->atom[d])
+			return false;
+	return entry->verbs >> query->verb & 1;
+}
+
+static void
+visit_shelf(const struct shelf *shelf, const struct query *query, index_visit *visit, void *context)
+{
+	for (size_t i = 0; i < shelf->count; i++) {
+		const struct entry_list *list = shelf->lists[i];
+
+		for (size_t k = 0; k < list->count; k++)
+			if (may_match(&list->at[k], query))
+				visit(list->at[k].scope, query, context);
+	}
 }
 
 void
-index_each(const struct index *index, const struct policy *policy, const struct query *query, index_visit *visit,
-    void *context)
+index_each(const struct index *index, const struct query *query, index_visit *visit, void *context)
 {
 	for (enum dimension d = 0; d < DIMENSIONS; d++) {
-		const struct selector_list *selectors =
-		    query->atom[d] == NO_ATOM ? NULL : &policy->named[d][query->atom[d]];
-
-		for (size_t s = 0; selectors && s < selectors->count; s++)
-			visit_list(&index->filed[d][selectors->at[s]->number], query, visit, context);
+		if (query->atom[d] != NO_ATOM)
+			visit_shelf(&index->by_name[d][query->atom[d]], query, visit, context);
+		for (size_t p = 0; p < query->prefix_count[d]; p++)
+			visit_shelf(&index->by_prefix[d][query->prefix[d][p]], query, visit, context);
 	}
-	if (query->tenant != NO_ATOM)
-		visit_list(&index->scanned[query->tenant * VERB_COUNT + query->verb], query, visit, context);
-	visit_list(&index->scanned[policy->tenants.count * VERB_COUNT + query->verb], query, visit, context);
 }

@@ -26,6 +26,30 @@ take_names(struct query *query, const struct policy_request *request)
 	return true;
 }
 
+/* The name's number and those of the prefixes that it begins with, hashed once from front to back. */
+static void
+find_atoms(struct query *query, const struct policy *policy, enum dimension d)
+{
+	const char *name = query->name[d];
+	uint32_t hash = ATOM_HASH_OF_NOTHING, found;
+	size_t hashed = 0, count = 0;
+
+	for (size_t i = 0; i < policy->prefix_length_count[d]; i++) {
+		size_t length = policy->prefix_lengths[d][i];
+
+		if (length > query->length[d])
+			break;
+		hash = atom_hash(hash, name + hashed, length - hashed);
+		hashed = length;
+		found = atoms_find_hashed(&policy->prefixes[d], name, length, hash);
+		if (found != NO_ATOM)
+			query->prefix[d][count++] = found;
+	}
+	query->prefix_count[d] = count;
+	hash = atom_hash(hash, name + hashed, query->length[d] - hashed);
+	query->atom[d] = atoms_find_hashed(&policy->names[d], name, query->length[d], hash);
+}
+
 bool
 query_init(struct query *query, const struct policy *policy, const struct policy_request *request, bool timed)
 {
@@ -37,8 +61,7 @@ query_init(struct query *query, const struct policy *policy, const struct policy
 	if (!take_names(query, request))
 		return false;
 	for (enum dimension d = 0; d < DIMENSIONS; d++)
-		query->atom[d] = atoms_find(&policy->names[d], query->name[d], query->length[d]);
-	query->tenant = atoms_find(&policy->tenants, request->share, strcspn(request->share, "/"));
+		find_atoms(query, policy, d);
 	return true;
 }
 
@@ -75,10 +98,8 @@ static bool
 traits_match(const struct selector *selector, const struct policy_request *request)
 {
 	const struct traits *traits = selector->traits;
-	size_t tenant = selector->tenant ? strlen(selector->tenant) : 0;
 
-	if (selector->tenant &&
-	    (strncmp(request->share, selector->tenant, tenant) != 0 || request->share[tenant] != '/'))
+	if (strncmp(request->share, traits->prefix, strlen(traits->prefix)) != 0)
 		return false;
 	if (traits->class && (request->share_class == NULL || strcmp(request->share_class, traits->class) != 0))
 		return false;

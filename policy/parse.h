@@ -14,7 +14,7 @@
 /* The sets of one kind in one file: their names, and by the name's number the selector. */
 struct sets {
 	struct atoms names;
-	const struct selector **at;
+	struct set **at;
 	size_t room;
 };
 
@@ -26,6 +26,7 @@ struct parse {
 	const char *tenant; /* or NULL: an operator's file, tenant "*" */
 	struct sets sets[DIMENSIONS];
 	const struct selector **everything; /* by dimension: what an omitted selector means; in the arena */
+	uint32_t stamp;                     /* of the union of sets that is being made */
 };
 
 /* A name or glob as it stands in a selector, with its tenant. */
@@ -69,7 +70,6 @@ struct filling {
 	struct selector *selector;
 	uint32_t *atoms;
 	struct glob *globs;
-	bool several_tenants;
 };
 
 /* `members`: the most that selector_add() will be called for. */
@@ -77,11 +77,20 @@ bool selector_begin(struct parse *parse, enum dimension dimension, size_t member
 bool selector_add(
     struct parse *parse, enum dimension dimension, const struct scoped_name *name, struct filling *filling);
 void selector_end(struct filling *filling);
+/* The members of a list (or the one that stands alone): sets as sets, all else into one selector. `self` (or NULL) is the set that is made; its own name
+ * in it is a name. The parts are not known yet. */
+bool parse_members(struct parse *parse, const struct yaml *node, enum dimension dimension, const struct set *self,
+    struct selection *selection);
+/* All sets that are named and those in them, which must be closed, each once. */
+bool selection_sets(struct parse *parse, const struct yaml *node, enum dimension dimension,
+    const struct selection *selection, struct set *sets[static POLICY_UNION_MAX], size_t *count);
+/* Makes the parts from these sets and what is the selection's own. */
+bool selection_unite(struct parse *parse, struct set *const *sets, size_t count, struct selection *selection);
 /* Not more members than a set or list may have. */
 bool parse_member_count(struct parse *parse, const struct yaml *list, const char *what);
 
 /* The set of this file that a value names, or NULL. */
-const struct selector *parse_find_set(const struct parse *parse, enum dimension dimension, const struct yaml *node);
+struct set *parse_find_set(const struct parse *parse, enum dimension dimension, const struct yaml *node);
 /* Makes what an omitted selector means in this file. */
 bool parse_everything(struct parse *parse);
 void parse_sets(struct parse *parse, const struct yaml *section, enum dimension dimension);

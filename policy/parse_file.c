@@ -39,6 +39,27 @@ parse_tenant(struct parse *parse, const struct yaml *root)
 }
 
 static void
+keep_source(struct parse *parse)
+{
+	struct policy *policy = parse->policy;
+	struct source *sources = arena_grow(
+	    &policy->arena, policy->sources, policy->source_count, &policy->source_room, sizeof(struct source));
+	struct source *source;
+
+	if (sources == NULL) {
+		parse_out_of_memory(parse);
+		return;
+	}
+	policy->sources = sources;
+	source = &sources[policy->source_count++];
+	*source = (struct source){.name = parse->file, .tenant = parse->tenant, .everything = parse->everything};
+	for (enum dimension d = 0; d < DIMENSIONS; d++) {
+		source->sets[d] = parse->sets[d].at;
+		source->set_count[d] = parse->sets[d].names.count;
+	}
+}
+
+static void
 parse_root(struct parse *parse, const struct yaml *root)
 {
 	static const char *const keys[] = {
@@ -55,6 +76,7 @@ parse_root(struct parse *parse, const struct yaml *root)
 		return;
 	for (enum dimension d = 0; d < DIMENSIONS; d++)
 		parse_sets(parse, yaml_find(root, section_words[d]), d);
+	keep_source(parse);
 	parse_rules(parse, yaml_find(root, "rules"));
 	parse_limits(parse, yaml_find(root, "limits"));
 	parse_tests(parse, yaml_find(root, "tests"));

@@ -3,6 +3,7 @@
  * Selectors: a set, and the literals and globs that a rule names itself, become one `struct selector` each; a rule refers to
  * sets and never copies them, so that many rules over a large set cost no more than the set.
  */
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,26 +49,6 @@ selector_begin(struct parse *parse, enum dimension dimension, size_t members, st
 	return true;
 }
 
-/* Keeps `tenant` only while all members are of one and the same. */
-static bool
-note_tenant(struct parse *parse, struct filling *filling, const char *text)
-{
-	struct selector *selector = filling->selector;
-	size_t length = strcspn(text, "/");
-
-	if (filling->several_tenants)
-		return true;
-	if (text[length] != '/' || memchr(text, '*', length) || memchr(text, '?', length) ||
-	    (selector->tenant && (strlen(selector->tenant) != length || memcmp(selector->tenant, text, length) != 0))) {
-		filling->several_tenants = true;
-		selector->tenant = NULL;
-		return true;
-	}
-	if (selector->tenant == NULL)
-		selector->tenant = arena_text(&parse->policy->arena, text, length);
-	return selector->tenant != NULL;
-}
-
 bool
 selector_add(struct parse *parse, enum dimension dimension, const struct scoped_name *name, struct filling *filling)
 {
@@ -77,7 +58,7 @@ selector_add(struct parse *parse, enum dimension dimension, const struct scoped_
 
 	if (name->any) {
 		selector->any = true;
-		return note_tenant(parse, filling, "*");
+		return true;
 	}
 	if (is_glob(name->text)) {
 		struct glob *glob = &filling->globs[selector->glob_count++];
@@ -90,11 +71,9 @@ selector_add(struct parse *parse, enum dimension dimension, const struct scoped_
 		filling->atoms[selector->atom_count++] = atom;
 		done = atom != NO_ATOM;
 	}
-	if (!done || !note_tenant(parse, filling, name->text)) {
+	if (!done)
 		parse_out_of_memory(parse);
-		return false;
-	}
-	return true;
+	return done;
 }
 
 static int
@@ -151,26 +130,26 @@ parse_everything(struct parse *parse)
 	return true;
 }
 
-/* Puts the sets that are named into parts, and all else into one selector, the last part. */
-static bool
-parse_parts(struct parse *parse, const struct yaml *node, enum dimension dimension, struct selection *selection)
+bool
+parse_members(struct parse *parse, const struct yaml *node, enum dimension dimension, const struct set *self,
+    struct selection *selection)
 {
-	size_t members = node->kind == YAML_LIST ? node->count : 1;
-	const struct selector **parts = arena_array(&parse->policy->arena, members + 1, sizeof *parts);
-	const struct yaml *member = node->kind == YAML_LIST ? node->first : node;
+	bool is_list = node->kind == YAML_LIST, good = true;
+	size_t members = is_list ? node->count : 1;
+	struct set **sets = arena_array(&parse->policy->arena, members, sizeof *sets);
 	struct filling own = {0};
-	bool good = true;
 
-	if (parts == NULL) {
+	if (sets == NULL) {
 		parse_out_of_memory(parse);
 		return false;
 	}
-	for (; member; member = node->kind == YAML_LIST ? member->next : NULL) {
-		const struct selector *set = parse_find_set(parse, dimension, member);
+	selection->sets = sets;
+	for (const struct yaml *member = is_list ? node->first : node; member; member = is_list ? member->next : NULL) {
+		struct set *set = parse_find_set(parse, dimension, member);
 		struct scoped_name name;
 
-		if (set) {
-			parts[selection->count++] = set;
+		if (set && set != self) {
+			sets[selection->set_count++] = set;
 			continue;
 		}
 		if (own.selector == NULL && !selector_begin(parse, dimension, members, &own))
@@ -178,12 +157,60 @@ parse_parts(struct parse *parse, const struct yaml *node, enum dimension dimensi
 		good &=
 		    parse_scoped_name(parse, member, dimension, &name) && selector_add(parse, dimension, &name, &own);
 	}
-	if (own.selector) {
+	if (own.selector)
 		selector_end(&own);
-		parts[selection->count++] = own.selector;
+	selection->own = own.selector;
+	return good;
+}
+
+/* ---- unions of sets ---- */
+
+bool
+selection_sets(struct parse *parse, const struct yaml *node, enum dimension dimension,
+    const struct selection *selection, struct set *sets[static POLICY_UNION_MAX], size_t *count)
+{
+	parse->stamp++;
+	*count = 0;
+	for (size_t i = 0; i < selection->set_count; i++) {
+		for (size_t k = 0; k < selection->sets[i]->below_count; k++) {
+			struct set *set = selection->sets[i]->below[k];
+
+			if (set->stamp == parse->stamp)
+				continue;
+			set->stamp = parse->stamp;
+			if (*count == POLICY_UNION_MAX) {
+				FAULT(parse, node, "%s: more than %d sets, with those that stand in sets",
+				    section_words[dimension], POLICY_UNION_MAX);
+				return false;
+			}
+			sets[(*count)++] = set;
+		}
+	}
+	return true;
+}
+
+bool
+selection_unite(struct parse *parse, struct set *const *sets, size_t count, struct selection *selection)
+{
+	const struct selector **parts;
+
+	if (selection->own == NULL && selection->set_count == 1) { /* many rules over one set share what it comes to */
+		selection->parts = selection->sets[0]->members.parts;
+		selection->count = selection->sets[0]->members.count;
+		return true;
+	}
+	parts = arena_array(&parse->policy->arena, count + 1, sizeof *parts);
+	if (parts == NULL) {
+		parse_out_of_memory(parse);
+		return false;
 	}
 	selection->parts = parts;
-	return good;
+	if (selection->own)
+		parts[selection->count++] = selection->own;
+	for (size_t i = 0; i < count; i++)
+		if (sets[i]->members.own)
+			parts[selection->count++] = sets[i]->members.own;
+	return true;
 }
 
 static bool
@@ -191,10 +218,13 @@ parse_selection(struct parse *parse, const struct yaml *map, enum dimension dime
 {
 	const struct yaml *node = yaml_find(map, section_words[dimension]);
 	const char *what = section_words[dimension];
+	struct set *sets[POLICY_UNION_MAX];
+	size_t count;
 
 	if (node == NULL) {
 		selection->parts = &parse->everything[dimension];
 		selection->count = 1;
+		selection->own = parse->everything[dimension];
 		return true;
 	}
 	if (node->kind != YAML_SCALAR || (node->text[0] == '\0' && !node->quoted)) {
@@ -208,7 +238,9 @@ parse_selection(struct parse *parse, const struct yaml *map, enum dimension dime
 			return false;
 		}
 	}
-	return parse_parts(parse, node, dimension, selection);
+	return parse_members(parse, node, dimension, NULL, selection) &&
+	       selection_sets(parse, node, dimension, selection, sets, &count) &&
+	       selection_unite(parse, sets, count, selection);
 }
 
 bool
@@ -218,14 +250,5 @@ parse_scope(struct parse *parse, const struct yaml *map, struct scope *scope)
 
 	for (enum dimension d = 0; d < DIMENSIONS; d++)
 		good &= parse_selection(parse, map, d, &scope->of[d]);
-	if (!good)
-		return false;
-	scope->tenant = scope->of[BY_SHARE].parts[0]->tenant;
-	for (size_t i = 1; i < scope->of[BY_SHARE].count; i++) {
-		const char *tenant = scope->of[BY_SHARE].parts[i]->tenant;
-
-		if (scope->tenant && (tenant == NULL || strcmp(tenant, scope->tenant) != 0))
-			scope->tenant = NULL;
-	}
-	return true;
+	return good;
 }

@@ -19,6 +19,8 @@
 #define POLICY_TESTS_MAX   10000
 #define POLICY_SETS_MAX    1000  /* of one kind in one file */
 #define POLICY_MEMBERS_MAX 10000 /* of one set or list */
+#define POLICY_UNION_MAX   256   /* sets that one selector comes to, with those in sets */
+#define POLICY_DEPTH_MAX   8     /* sets in sets in ... */
 #define POLICY_LABELS_MAX  16    /* of one set or test */
 #define POLICY_VALUE_MAX   63    /* bytes of a label's value */
 
@@ -29,34 +31,50 @@ enum dimension { BY_SHARE, BY_VM, BY_HOST, DIMENSIONS };
 
 /* Shares by what they are: {class, labels}; both must hold. */
 struct traits {
-	const char *class; /* or NULL */
+	const char *prefix; /* "acme/", that names must begin with, or "" */
+	const char *class;  /* or NULL */
 	const struct policy_label *labels;
 	size_t label_count;
 };
 
-/* One set, or the literals and globs that a rule names itself. Matches when any of its members does. */
+/* The literals and globs of one list. Matches when any of them does. */
 struct selector {
 	uint32_t number;       /* among those of its dimension */
 	bool any;              /* "*" where it means everything */
-	const char *tenant;    /* the one tenant that all members are of, or NULL: several, or any */
 	const uint32_t *atoms; /* literals, ascending */
 	size_t atom_count;
 	const struct glob *globs;
 	size_t glob_count;
 	const struct traits *traits; /* or NULL */
+	const uint32_t *prefixes;    /* what a name that matches, but is no literal, begins with one of; numbers */
+	size_t prefix_count;
 };
 
-/* What a rule says of one dimension: the sets it names and its own selector, one of which must match. */
+/* What a list of sets and names comes to: its parts, one of which must match. */
 struct selection {
 	const struct selector *const *parts;
 	size_t count;
+	/* As it was written. */
+	struct set *const *sets;
+	size_t set_count;
+	const struct selector *own; /* names and globs between the sets, or NULL */
+};
+
+/* A named set; the sets in it are those of its file. */
+struct set {
+	const char *name;
+	struct selection members; /* parts: of all sets below too, each once */
+	struct set **below;       /* itself and all sets in it, each once */
+	size_t below_count;
+	unsigned depth; /* 1: no set in it */
+	enum { SET_UNREAD, SET_OPEN, SET_CLOSED } state;
+	uint32_t stamp; /* of the last union that took it */
 };
 
 /* Whom a rule or a limit speaks of. */
 struct scope {
 	struct selection of[DIMENSIONS];
-	const char *tenant; /* of all shares it can match, or NULL */
-	uint8_t verbs;      /* enum policy_verb */
+	uint8_t verbs; /* enum policy_verb */
 };
 
 struct rule {
@@ -104,30 +122,52 @@ struct policy_test {
 	unsigned line, column, number; /* number: from 1, in its file */
 };
 
-struct scope_list {
-	const struct scope **at;
+/* A file as far as its rules, limits and tests do not tell. */
+struct source {
+	const char *name;
+	const char *tenant; /* or NULL: "*" */
+	struct set *const *sets[DIMENSIONS];
+	size_t set_count[DIMENSIONS];
+	const struct selector *const *everything; /* by dimension: what an omitted selector means */
+};
+
+/* A scope in a list, and what tells most of those that do not match without a look at it. */
+struct entry {
+	const struct scope *scope;
+	uint32_t only[DIMENSIONS]; /* the one literal that it takes, or MANY_ATOMS */
+	uint8_t verbs;
+};
+
+#define MANY_ATOMS (NO_ATOM - 1)
+
+struct entry_list {
+	struct entry *at;
 	size_t count;
 };
 
-struct selector_list {
-	const struct selector **at;
+struct shelf {
+	const struct entry_list **lists;
 	size_t count;
 };
 
 /* Finds the few scopes that can match a request (policy/index.c). */
 struct index {
-	struct scope_list *filed[DIMENSIONS]; /* by selector number */
-	struct scope_list *scanned;           /* by tenant number * VERB_COUNT + verb; after the last tenant: any */
+	struct entry_list *filed[DIMENSIONS]; /* by selector number */
+	struct shelf *by_name[DIMENSIONS];    /* by atom: the lists of the selectors that have it */
+	struct shelf *by_prefix[DIMENSIONS];  /* by prefix number */
 };
 
 struct policy {
 	struct arena arena;
 	uint64_t generation;
-	struct atoms names[DIMENSIONS], tenants;
+	struct source *sources; /* in C order of their names */
+	size_t source_count, source_room;
+	struct atoms names[DIMENSIONS], prefixes[DIMENSIONS];
+	uint8_t prefix_lengths[DIMENSIONS][QUALIFIED_LEN_MAX + 1]; /* those that there are, ascending */
+	size_t prefix_length_count[DIMENSIONS];
 	struct selector **selectors[DIMENSIONS];
 	size_t selector_count[DIMENSIONS], selector_room[DIMENSIONS];
-	struct selector_list *named[DIMENSIONS]; /* by atom: who has it as a literal */
-	struct rule **rules;                     /* by id, in C order */
+	struct rule **rules; /* by id, in C order */
 	size_t rule_count, rule_room;
 	struct limit **limits;
 	size_t limit_count, limit_room;

@@ -83,6 +83,17 @@ static const struct decision decisions[] = {
 	"node-1 acme/v acme/s attach ro", ALL_HELD, "allow a"},
     {"a_set_may_be_one_name", {ACME "hosts: {h: m1}\n" RULES R("id: a, allow: [attach], hosts: h")},
 	"m1 acme/v acme/s attach ro", ALL_HELD, "allow a"},
+    {"a_set_may_hold_sets_that_stand_after_it",
+	{ACME "hosts: {a: [b, m9], b: [c, \"n-*\"], c: [m1]}\n" RULES R("id: a, allow: [attach], hosts: a")},
+	"m1 acme/v acme/s attach ro", ALL_HELD, "allow a"},
+    {"a_set_of_sets_leaves_others_out",
+	{ACME "hosts: {a: [b, m9], b: [c, \"n-*\"], c: [m1]}\n" RULES R("id: a, allow: [attach], hosts: a")},
+	"b acme/v acme/s attach ro", ALL_HELD, "none"},
+    {"a_set_of_shares_may_hold_one_by_traits",
+	{ACME "shares: {a: [x, d], d: {class: disk}}\n" RULES R("id: a, allow: [attach], shares: a")},
+	"m1 acme/v acme/s attach ro", ALL_HELD, "allow a"},
+    {"its_own_name_in_a_set_is_a_name", {ACME "hosts: {h: [h]}\n" RULES R("id: a, allow: [attach], hosts: h")},
+	"h acme/v acme/s attach ro", ALL_HELD, "allow a"},
     {"an_empty_set_matches_nothing", {ACME "hosts: {h: []}\n" RULES R("id: a, allow: [attach], hosts: h")},
 	"m1 acme/v acme/s attach ro", ALL_HELD, "none"},
     {"a_set_of_vms_gets_the_files_tenant", {ACME SETS RULES R("id: a, allow: [attach], vms: web")},
@@ -239,6 +250,20 @@ reads_windows_in_their_zone(void **state)
 	    {"days: mon, zone: \"+14:00\"", "2026-11-22T10:00Z", true},
 	    {"days: mon, zone: \"-12:00\"", "2026-11-24T11:59Z", true},
 	    {"days: mon, zone: UTC", "2026-11-24T11:59Z", false},
+	    /* daylight saving: Berlin is at +01:00 until 2026-03-29T01:00Z, at +02:00 until 2026-10-25T01:00Z */
+	    {"from: \"07:00\", to: \"19:00\", zone: Europe/Berlin", "2026-03-27T06:00Z", true},
+	    {"from: \"07:00\", to: \"19:00\", zone: Europe/Berlin", "2026-03-27T05:59Z", false},
+	    {"from: \"07:00\", to: \"19:00\", zone: Europe/Berlin", "2026-03-30T05:00Z", true},
+	    {"from: \"07:00\", to: \"19:00\", zone: Europe/Berlin", "2026-03-30T04:59Z", false},
+	    {"from: \"07:00\", to: \"19:00\", zone: Europe/Berlin", "2026-03-30T17:00Z", false},
+	    {"from: \"02:00\", to: \"03:00\", zone: Europe/Berlin", "2026-03-29T00:59:59Z", false}, /* 01:59 */
+	    {"from: \"02:00\", to: \"03:00\", zone: Europe/Berlin", "2026-03-29T01:00Z", false},    /* 03:00 */
+	    {"from: \"02:00\", to: \"03:00\", zone: Europe/Berlin", "2026-10-25T00:00Z", true},     /* 02:00 */
+	    {"from: \"02:00\", to: \"03:00\", zone: Europe/Berlin", "2026-10-25T01:30Z", true},     /* 02:30 again */
+	    {"from: \"02:00\", to: \"03:00\", zone: Europe/Berlin", "2026-10-25T02:00Z", false},    /* 03:00 */
+	    {"from: \"12:00\", to: \"13:00\", zone: Australia/Sydney", "2026-01-15T01:30Z", true},
+	    {"from: \"12:00\", to: \"13:00\", zone: Australia/Sydney", "2026-07-15T02:30Z", true},
+	    {"from: \"12:00\", to: \"13:00\", zone: Australia/Sydney", "2026-07-15T01:30Z", false},
 	    {"days: thu", "1970-01-01T00:00Z", true},
 	    {"days: wed, zone: \"-01:00\"", "1970-01-01T00:30Z", true},
 	};
