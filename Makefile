@@ -68,7 +68,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
 T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-epoll check-fuzz check-kill bench bench-quick bench-revoke lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-epoll check-fuzz check-kill bench bench-quick bench-revoke bench-policy lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
@@ -144,6 +144,7 @@ $(foreach t,$(MODEL_TOOLS),$(eval $(call model_tool,$(t))))
 
 # The bench: a load generator and the server that shows the limit of the machine.
 BENCH_TOOLS := generator limit_server limit_proxy
+SOURCES_policy       := tests/bench/policy.c
 SOURCES_generator    := tests/bench/generator.c tests/bench/speak_nbd.c tests/bench/speak_netbus.c tests/bench/server_cpu.c tests/bench/bulk.c
 SOURCES_limit_server := tests/bench/limit_server.c tests/bench/bulk.c
 SOURCES_limit_proxy  := tests/bench/limit_proxy.c tests/bench/bulk.c
@@ -152,9 +153,9 @@ define bench_tool
 $(BUILD)/bench/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
 	@mkdir -p $$(@D)
 	@echo '  LINK  $(1)'
-	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(SOURCES_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group -lssl -lcrypto -pthread
+	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(SOURCES_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group -lssl -lcrypto -lyaml -pthread
 endef
-$(foreach t,$(BENCH_TOOLS),$(eval $(call bench_tool,$(t))))
+$(foreach t,$(BENCH_TOOLS) policy,$(eval $(call bench_tool,$(t))))
 
 # The fuzzers and what they need, with clang and its libFuzzer, in one place for every build: make check-asan takes what make check built.
 FUZZ_BUILD    := build-fuzz
@@ -238,6 +239,9 @@ bench-quick: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## so
 
 bench-revoke: all $(BUILD)/bench/generator ## a thousand hard revokes under 200 live leases: how long, and where the time goes (about six minutes; BENCH=quick: one)
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/revoke $(BENCH)
+
+bench-policy: $(BUILD)/bench/policy ## how fast policies of 10 to 10 000 rules load and decide, on one core
+	@$(BUILD)/bench/policy
 
 lint: compile_commands.json | $(BUILD)/setup.ok ## layout, static analysis, scripts, licences
 	@tests/lint

@@ -16,34 +16,51 @@ atom_hash(uint32_t before, const char *text, size_t length)
 	return before;
 }
 
-/* The slot where the name is, or the free one where it would be. The table is never full. */
+/* Names that differ in the last letter have hashes that lie close together, so the place is taken from the high bits of a product. */
 static size_t
+place_of(const struct atoms *atoms, uint32_t hash)
+{
+	return (uint32_t)(hash * UINT32_C(2654435769)) >> (32 - atoms->slot_bits);
+}
+
+/* The slot where the name is, or the free one where it would be. The table is never full. */
+static struct atom_slot *
 slot_of(const struct atoms *atoms, const char *text, size_t length, uint32_t hash)
 {
-	size_t mask = atoms->slot_count - 1, slot = hash & mask;
+	size_t mask = ((size_t)1 << atoms->slot_bits) - 1;
+	size_t place = place_of(atoms, hash);
 
-	for (; atoms->slots[slot] != NO_ATOM; slot = (slot + 1) & mask) {
-		const struct atom *atom = &atoms->at[atoms->slots[slot]];
+	for (;; place = (place + 1) & mask) {
+		struct atom_slot *slot = &atoms->slots[place];
 
-		if (atom->hash == hash && atom->length == length && memcmp(atom->text, text, length) == 0)
-			break;
+		if (slot->text == NULL)
+			return slot;
+		if (slot->hash == hash && strncmp(slot->text, text, length) == 0 && slot->text[length] == '\0')
+			return slot;
 	}
-	return slot;
+}
+
+static void
+fill_slot(struct atoms *atoms, uint32_t number)
+{
+	const struct atom *atom = &atoms->at[number];
+
+	*slot_of(atoms, atom->text, atom->length, atom->hash) =
+	    (struct atom_slot){.text = atom->text, .hash = atom->hash, .number = number};
 }
 
 static int
 grow_slots(struct atoms *atoms, struct arena *arena)
 {
-	size_t count = atoms->slot_count ? atoms->slot_count * 2 : 64;
-	uint32_t *slots = arena_array(arena, count, sizeof *slots);
+	unsigned bits = atoms->slots ? atoms->slot_bits + 1 : 6;
+	struct atom_slot *slots = bits < 32 ? arena_array(arena, (size_t)1 << bits, sizeof *slots) : NULL;
 
 	if (slots == NULL)
 		return -1;
-	memset(slots, 0xff, count * sizeof *slots);
 	atoms->slots = slots;
-	atoms->slot_count = count;
+	atoms->slot_bits = bits;
 	for (uint32_t i = 0; i < atoms->count; i++)
-		slots[slot_of(atoms, atoms->at[i].text, atoms->at[i].length, atoms->at[i].hash)] = i;
+		fill_slot(atoms, i);
 	return 0;
 }
 
@@ -56,7 +73,7 @@ atoms_add(struct atoms *atoms, struct arena *arena, const char *text, size_t len
 
 	if (found != NO_ATOM)
 		return found;
-	if (atoms->count * 2 >= atoms->slot_count && grow_slots(atoms, arena) < 0)
+	if ((atoms->slots == NULL || atoms->count * 2 >= (size_t)1 << atoms->slot_bits) && grow_slots(atoms, arena) < 0)
 		return NO_ATOM;
 	at = arena_grow(arena, atoms->at, atoms->count, &atoms->room, sizeof *at);
 	if (at == NULL)
@@ -66,14 +83,23 @@ atoms_add(struct atoms *atoms, struct arena *arena, const char *text, size_t len
 	if (copy == NULL)
 		return NO_ATOM;
 	at[atoms->count] = (struct atom){.text = copy, .length = (uint32_t)length, .hash = hash};
-	atoms->slots[slot_of(atoms, text, length, hash)] = (uint32_t)atoms->count;
+	fill_slot(atoms, (uint32_t)atoms->count);
 	return (uint32_t)atoms->count++;
 }
 
 uint32_t
 atoms_find_hashed(const struct atoms *atoms, const char *text, size_t length, uint32_t hash)
 {
-	return atoms->slot_count ? atoms->slots[slot_of(atoms, text, length, hash)] : NO_ATOM;
+	const struct atom_slot *slot = atoms->slots ? slot_of(atoms, text, length, hash) : NULL;
+
+	return slot && slot->text ? slot->number : NO_ATOM;
+}
+
+void
+atoms_expect(const struct atoms *atoms, uint32_t hash)
+{
+	if (atoms->slots)
+		__builtin_prefetch(&atoms->slots[place_of(atoms, hash)]);
 }
 
 uint32_t

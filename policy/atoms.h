@@ -18,11 +18,18 @@ struct atom {
 	uint32_t length, hash;
 };
 
+/* What a look-up needs, so that it touches nothing but this and the text. */
+struct atom_slot {
+	const char *text; /* NULL: free */
+	uint32_t hash, number;
+};
+
 /* Zeroed memory is an empty table. */
 struct atoms {
-	struct atom *at;                /* by number */
-	uint32_t *slots;                /* hash table of numbers; NO_ATOM: free */
-	size_t count, room, slot_count; /* slot_count: a power of two, or 0 */
+	struct atom *at;         /* by number */
+	struct atom_slot *slots; /* hash table, at most half full */
+	size_t count, room;
+	unsigned slot_bits; /* there are 2 to the power of this, or none while `slots` is NULL */
 };
 
 /* The number of `text`, which it gets now unless it has one. NO_ATOM when memory is out. Tables live in the arena. */
@@ -32,6 +39,8 @@ uint32_t atoms_add(struct atoms *atoms, struct arena *arena, const char *text, s
 uint32_t atom_hash(uint32_t before, const char *text, size_t length);
 /* The same as atoms_find(), for whoever has the hash already. */
 uint32_t atoms_find_hashed(const struct atoms *atoms, const char *text, size_t length, uint32_t hash);
+/* Tells the processor that this hash will be looked for. */
+void atoms_expect(const struct atoms *atoms, uint32_t hash);
 /* NO_ATOM when `text` has none. Takes no memory. */
 uint32_t atoms_find(const struct atoms *atoms, const char *text, size_t length);
 

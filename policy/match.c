@@ -26,9 +26,9 @@ take_names(struct query *query, const struct policy_request *request)
 	return true;
 }
 
-/* The name's number and those of the prefixes that it begins with, hashed once from front to back. */
-static void
-find_atoms(struct query *query, const struct policy *policy, enum dimension d)
+/* The numbers of the prefixes that a name begins with; it is hashed once from front to back. Returns its hash. */
+static uint32_t
+find_prefixes(struct query *query, const struct policy *policy, enum dimension d)
 {
 	const char *name = query->name[d];
 	uint32_t hash = ATOM_HASH_OF_NOTHING, found;
@@ -46,8 +46,21 @@ find_atoms(struct query *query, const struct policy *policy, enum dimension d)
 			query->prefix[d][count++] = found;
 	}
 	query->prefix_count[d] = count;
-	hash = atom_hash(hash, name + hashed, query->length[d] - hashed);
-	query->atom[d] = atoms_find_hashed(&policy->names[d], name, query->length[d], hash);
+	return atom_hash(hash, name + hashed, query->length[d] - hashed);
+}
+
+/* The tables of names are larger than the cache: all three places are asked for before the first is needed. */
+static void
+find_atoms(struct query *query, const struct policy *policy)
+{
+	uint32_t hash[DIMENSIONS];
+
+	for (enum dimension d = 0; d < DIMENSIONS; d++) {
+		hash[d] = find_prefixes(query, policy, d);
+		atoms_expect(&policy->names[d], hash[d]);
+	}
+	for (enum dimension d = 0; d < DIMENSIONS; d++)
+		query->atom[d] = atoms_find_hashed(&policy->names[d], query->name[d], query->length[d], hash[d]);
 }
 
 bool
@@ -60,8 +73,7 @@ query_init(struct query *query, const struct policy *policy, const struct policy
 	query->verb = (unsigned)__builtin_ctz(request->verb);
 	if (!take_names(query, request))
 		return false;
-	for (enum dimension d = 0; d < DIMENSIONS; d++)
-		find_atoms(query, policy, d);
+	find_atoms(query, policy);
 	return true;
 }
 
