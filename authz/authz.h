@@ -28,6 +28,8 @@ struct authz_facts {
 	bool audit_ok, state_ok;
 };
 
+#define VERDICT_WOULD_LEN 272 /* four ids and how many more */
+
 struct verdict {
 	bool allowed;
 	enum reason reason;
@@ -36,8 +38,10 @@ struct verdict {
 	unsigned rule_line;
 	uint64_t generation;
 	int64_t max_ttl_us; /* 0 = none */
-	char limit
-	    [192]; /* LIMIT_REACHED, ATTACH_RATE: "20-limits.yaml:7: leases per tenant acme"; whoever gathered the facts writes it */
+	/* LIMIT_REACHED, ATTACH_RATE: "20-limits.yaml:7: leases per tenant acme"; whoever gathered the facts writes it. */
+	char limit[192];
+	/* Rules that only observe and would have decided so, "no-usb no-iso" or "a b c d +2"; or "". Whoever asked the policy writes them. */
+	char would_deny[VERDICT_WOULD_LEN], would_allow[VERDICT_WOULD_LEN];
 };
 
 void authz_decide(const struct policy_verdict *policy, const struct authz_facts *facts, struct verdict *verdict);

@@ -389,6 +389,7 @@ clean_up(void)
 	timer_stop(&broker.seal);
 	timer_stop(&broker.stop_late);
 	policy_free(broker.policy);
+	free(broker.observed);
 	faults_clear(&broker.faults);
 	db_close(broker.db);
 	config_free(broker.config);

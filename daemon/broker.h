@@ -168,6 +168,8 @@ struct broker {
 	unsigned orphans; /* leases that were found live at the start */
 
 	struct policy *policy; /* in force; NULL: none, everything is denied */
+	uint64_t *
+	    observed; /* by number of rule: how often it would have decided, if it did not only observe, since it is in force */
 	int64_t policy_loaded_us, load_failed_us;
 	bool policy_is_last_good; /* the files on disk are faulty */
 	struct faults faults;     /* of the last load that failed */
@@ -237,6 +239,9 @@ void broker_decide(struct broker *broker, const struct question *question, bool 
 /* The same at another time (0: now), for policy explain. */
 void broker_decide_at(struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict,
     int64_t *expires_us);
+/* Every rule that matches, at that time (0: now), with what its demands lack. */
+void broker_matches(
+    const struct broker *broker, const struct question *question, int64_t at_us, policy_each *each, void *context);
 void question_to_request(const struct broker *broker, const struct question *question, struct policy_request *request);
 
 /* ---- broker_process.c ---- */

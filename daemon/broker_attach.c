@@ -66,6 +66,10 @@ ask_record(const struct process *session, const struct msg_ask_attach *ask, cons
 
 	if (verdict->limit[0])
 		record.detail[record.detail_count++] = (struct record_detail){"limit", verdict->limit, 0};
+	if (verdict->would_deny[0])
+		record.detail[record.detail_count++] = (struct record_detail){"would_deny", verdict->would_deny, 0};
+	if (verdict->would_allow[0])
+		record.detail[record.detail_count++] = (struct record_detail){"would_allow", verdict->would_allow, 0};
 	return record;
 }
 

@@ -46,32 +46,92 @@ needs_grant(const struct broker *broker, const struct policy_request *request)
 	return without.outcome != POLICY_ALLOWED;
 }
 
-static void
-ask_policy(struct broker *broker, const struct question *question, int64_t at_us, struct policy_verdict *verdict,
-    int64_t *expires_us)
-{
+/* What the policy is asked. */
+struct asked {
 	struct policy_request request;
-	struct policy_facts facts = {0};
-	int64_t grant_us = 0;
+	struct policy_facts facts;
+	int64_t grant_us; /* when the grant ends; 0: never */
+};
 
+/* `at_us` 0: now. */
+static struct asked
+prepare(const struct broker *broker, const struct question *question, int64_t at_us)
+{
+	struct asked asked = {.grant_us = 0};
+
+	question_to_request(broker, question, &asked.request);
+	if (at_us)
+		asked.request.at_us = at_us;
+	asked.facts.grant_held = db_grant_until(broker->db, question->vm, question->share, question->host,
+				     (uint8_t)question->mode, asked.request.at_us, &asked.grant_us) == 0;
+	return asked;
+}
+
+static void
+ask_policy(const struct broker *broker, const struct asked *asked, struct policy_verdict *verdict, int64_t *expires_us)
+{
 	*expires_us = 0;
 	if (broker->policy == NULL) {
 		*verdict = (struct policy_verdict){.outcome = POLICY_NO_RULE};
 		return;
 	}
-	question_to_request(broker, question, &request);
-	if (at_us)
-		request.at_us = at_us;
-	facts.grant_held = db_grant_until(broker->db, question->vm, question->share, question->host,
-			       (uint8_t)question->mode, request.at_us, &grant_us) == 0;
-	policy_decide(broker->policy, &request, &facts, verdict);
+	policy_decide(broker->policy, &asked->request, &asked->facts, verdict);
 	if (verdict->outcome != POLICY_ALLOWED)
 		return;
 	if (verdict->max_ttl_us)
-		*expires_us = request.at_us + verdict->max_ttl_us;
-	if (facts.grant_held && needs_grant(broker, &request))
-		*expires_us = earlier(*expires_us, grant_us);
+		*expires_us = asked->request.at_us + verdict->max_ttl_us;
+	if (asked->facts.grant_held && needs_grant(broker, &asked->request))
+		*expires_us = earlier(*expires_us, asked->grant_us);
 }
+
+/* ---- rules that only observe ---- */
+
+struct observing {
+	struct broker *broker;
+	struct verdict *verdict;
+	unsigned denies, allows;
+};
+
+#define WOULD_NAMED 4
+
+/* The first few ids, then how many more. */
+static void
+add_would(char text[static VERDICT_WOULD_LEN], unsigned *count, const char *id)
+{
+	size_t used = strlen(text);
+
+	if (++*count <= WOULD_NAMED)
+		snprintf(text + used, VERDICT_WOULD_LEN - used, "%s%s", used ? " " : "", id);
+	else
+		snprintf(
+		    strchr(text, '+') ?: text + used, 16, "%s+%u", strchr(text, '+') ? "" : " ", *count - WOULD_NAMED);
+}
+
+static void
+note_observed(const struct policy_match *match, void *context)
+{
+	struct observing *observing = context;
+
+	observing->broker->observed[match->number]++;
+	if (match->deny)
+		add_would(observing->verdict->would_deny, &observing->denies, match->id);
+	else
+		add_would(observing->verdict->would_allow, &observing->allows, match->id);
+}
+
+void
+broker_matches(
+    const struct broker *broker, const struct question *question, int64_t at_us, policy_each *each, void *context)
+{
+	struct asked asked;
+
+	if (broker->policy == NULL)
+		return;
+	asked = prepare(broker, question, at_us);
+	policy_matches(broker->policy, &asked.request, &asked.facts, each, context);
+}
+
+/* ---- facts ---- */
 
 /* `limit`: names the limit that stands against it, if one does. */
 static void
@@ -122,11 +182,17 @@ void
 broker_decide(
     struct broker *broker, const struct question *question, bool renewing, struct verdict *verdict, int64_t *expires_us)
 {
+	struct asked asked = prepare(broker, question, 0);
+	struct observing observing = {broker, verdict, 0, 0};
 	struct policy_verdict policy;
 
-	ask_policy(broker, question, 0, &policy, expires_us);
+	ask_policy(broker, &asked, &policy, expires_us);
 	decide(broker, question, renewing, &policy, verdict);
-	if (!renewing && question->verb == VERB_ATTACH && policy.outcome == POLICY_ALLOWED)
+	if (renewing)
+		return;
+	if (policy.observed)
+		policy_observed(broker->policy, &asked.request, &asked.facts, note_observed, &observing);
+	if (question->verb == VERB_ATTACH && policy.outcome == POLICY_ALLOWED)
 		limits_attempted(broker, question);
 }
 
@@ -134,8 +200,9 @@ void
 broker_decide_at(
     struct broker *broker, const struct question *question, int64_t at_us, struct verdict *verdict, int64_t *expires_us)
 {
+	struct asked asked = prepare(broker, question, at_us);
 	struct policy_verdict policy;
 
-	ask_policy(broker, question, at_us, &policy, expires_us);
+	ask_policy(broker, &asked, &policy, expires_us);
 	decide(broker, question, false, &policy, verdict);
 }

@@ -157,14 +157,35 @@ commit(struct broker *broker, const struct policy *policy, const struct files *f
 	return db_commit(broker->db, error);
 }
 
+/* What rules would have decided that only observed, before their policy goes. */
 static void
-put_in_force(struct broker *broker, struct policy *policy, int64_t loaded_us)
+log_observed(const struct broker *broker)
 {
+	for (size_t i = 0; broker->policy && i < policy_rule_count(broker->policy); i++)
+		if (broker->observed[i])
+			log_info("policy: generation %llu: rule %s, which only observes, would have decided %llu times",
+			    (unsigned long long)policy_generation(broker->policy), policy_rule_id(broker->policy, i),
+			    (unsigned long long)broker->observed[i]);
+}
+
+/* Takes `observed`, a count of zero for each rule. */
+static void
+put_in_force(struct broker *broker, struct policy *policy, uint64_t *observed, int64_t loaded_us)
+{
+	log_observed(broker);
 	policy_free(broker->policy);
+	free(broker->observed);
 	broker->policy = policy;
+	broker->observed = observed;
 	broker->policy_loaded_us = loaded_us;
 	log_info("policy: generation %llu is in force, %zu rules, %zu tests passed",
 	    (unsigned long long)policy_generation(policy), policy_rule_count(policy), policy_test_count(policy));
+}
+
+static uint64_t *
+new_counts(const struct policy *policy)
+{
+	return calloc(policy_rule_count(policy) + 1, sizeof(uint64_t));
 }
 
 /* The first fault, and how many there are, as one sentence. */
@@ -218,6 +239,7 @@ load(struct broker *broker, const char *admin, bool dry_run, uint64_t *seq, stru
 	AUTO(files_clear) struct files files = {0};
 	struct faults faults;
 	struct policy *policy = NULL;
+	uint64_t *observed;
 	int code;
 
 	faults_init(&faults);
@@ -237,15 +259,17 @@ load(struct broker *broker, const char *admin, bool dry_run, uint64_t *seq, stru
 		policy_free(policy);
 		return 0;
 	}
-	code = commit(broker, policy, &files, admin, seq, error);
+	observed = new_counts(policy);
+	code = observed ? commit(broker, policy, &files, admin, seq, error) : error_errno(error, -ENOMEM, "the policy");
 	if (code < 0) {
+		free(observed);
 		policy_free(policy);
 		return error_wrap(error, "the policy is good, but cannot be put in force");
 	}
 	faults_clear(&broker->faults);
 	broker->load_failed_us = 0;
 	broker->policy_is_last_good = false;
-	put_in_force(broker, policy, clock_wall_us());
+	put_in_force(broker, policy, observed, clock_wall_us());
 	broker_seal_soon(broker);
 	return 0;
 }
@@ -278,7 +302,7 @@ fall_back(struct broker *broker)
 	struct copying copying = {&files, false};
 	struct faults faults;
 	struct policy *policy = NULL;
-	uint64_t generation = 0;
+	uint64_t generation = 0, *observed;
 	int64_t loaded_us = 0;
 
 	faults_init(&faults);
@@ -286,13 +310,15 @@ fall_back(struct broker *broker)
 	    db_policy_each(broker->db, copy_file, &copying) == 0 && !copying.failed)
 		policy = policy_load(files.list, files.count, generation, clock_wall_us(), &faults);
 	faults_clear(&faults);
-	if (policy == NULL) {
+	observed = policy ? new_counts(policy) : NULL;
+	if (observed == NULL) {
+		policy_free(policy);
 		log_error("policy: none is in force, so everything is denied until the files are good and loaded "
 			  "(netbus-admin policy reload)");
 		return;
 	}
 	broker->policy_is_last_good = true;
-	put_in_force(broker, policy, loaded_us);
+	put_in_force(broker, policy, observed, loaded_us);
 }
 
 int

@@ -571,7 +571,6 @@ explain(struct client *client, const struct msg_explain *ask)
 	struct question question = {
 	    ask->host, ask->vm, ask->share, verb_find(ask->verb), (enum policy_mode)ask->mode, true};
 	struct explaining explaining = {client, NULL};
-	struct policy_request request;
 	struct verdict verdict;
 	int64_t expires_us;
 
@@ -587,12 +586,7 @@ explain(struct client *client, const struct msg_explain *ask)
 	}
 	broker_decide_at(client->broker, &question, (int64_t)ask->when_at, &verdict, &expires_us);
 	explaining.verdict = &verdict;
-	if (client->broker->policy) {
-		question_to_request(client->broker, &question, &request);
-		if (ask->when_at)
-			request.at_us = (int64_t)ask->when_at;
-		policy_explain(client->broker->policy, &request, tell_match, &explaining);
-	}
+	broker_matches(client->broker, &question, (int64_t)ask->when_at, tell_match, &explaining);
 	tell_verdict(client, &verdict);
 	client_done(client, verdict.allowed ? ADMIN_OK : ADMIN_DENIED, 0, "%s", "");
 }

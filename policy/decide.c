@@ -44,6 +44,7 @@ struct tally {
 	unsigned held; /* demands that the facts meet */
 	const struct rule *deny, *met, *unmet;
 	int64_t max_ttl_us;
+	bool observed;
 };
 
 static int
@@ -70,8 +71,12 @@ count_rule(const struct scope *scope, const struct query *query, void *context)
 	const struct rule *rule = rule_of(scope);
 	struct tally *tally = context;
 
-	if (rule->observe || !rule_matches(rule, query))
+	if (!rule_matches(rule, query))
 		return;
+	if (rule->observe) {
+		tally->observed = true;
+		return;
+	}
 	if (rule->deny) {
 		if (tally->deny == NULL || compare_ids(rule, tally->deny) < 0)
 			tally->deny = rule;
@@ -96,19 +101,25 @@ give(struct policy_verdict *verdict, enum policy_outcome outcome, const struct r
 	verdict->line = rule->line;
 }
 
+static unsigned
+held_demands(const struct policy_facts *facts)
+{
+	return (facts->grant_held ? DEMAND_GRANT : 0u) | (facts->ticket_valid ? DEMAND_TICKET : 0u);
+}
+
 void
 policy_decide_at(const struct policy *policy, const struct policy_request *request, bool timed,
     const struct policy_facts *facts, struct policy_verdict *verdict)
 {
-	struct tally tally = {0};
+	struct tally tally = {.held = held_demands(facts)};
 	struct query query;
 
 	*verdict = (struct policy_verdict){.outcome = POLICY_NO_RULE, .generation = policy->generation};
 	if (!query_init(&query, policy, request, timed))
 		return;
-	tally.held = (facts->grant_held ? DEMAND_GRANT : 0u) | (facts->ticket_valid ? DEMAND_TICKET : 0u);
 	index_each(&policy->rule_index, &query, count_rule, &tally);
 	verdict->max_ttl_us = tally.max_ttl_us;
+	verdict->observed = tally.observed;
 	if (tally.deny) {
 		give(verdict, POLICY_RULE_DENIES, tally.deny);
 	} else if (tally.met) {
@@ -128,29 +139,68 @@ policy_decide(const struct policy *policy, const struct policy_request *request,
 
 /* ---- explaining ---- */
 
+static void
+tell(const struct policy *policy, size_t number, unsigned held, policy_each *each, void *context)
+{
+	const struct rule *rule = policy->rules[number];
+	const struct policy_match match = {
+	    .id = rule->id,
+	    .file = rule->file,
+	    .line = rule->line,
+	    .number = number,
+	    .deny = rule->deny,
+	    .observe = rule->observe,
+	    .demands = rule->demands,
+	    .unmet = rule->demands & ~held,
+	    .mode = rule->mode,
+	    .has_mode = rule->has_mode,
+	    .max_ttl_us = rule->max_ttl_us,
+	};
+
+	each(&match, context);
+}
+
 void
-policy_explain(const struct policy *policy, const struct policy_request *request,
-    void (*each)(const struct policy_match *match, void *context), void *context)
+policy_matches(const struct policy *policy, const struct policy_request *request, const struct policy_facts *facts,
+    policy_each *each, void *context)
 {
 	struct query query;
 
 	if (!query_init(&query, policy, request, true))
 		return;
-	for (size_t i = 0; i < policy->rule_count; i++) {
-		const struct rule *rule = policy->rules[i];
-		const struct policy_match match = {
-		    .id = rule->id,
-		    .file = rule->file,
-		    .line = rule->line,
-		    .deny = rule->deny,
-		    .observe = rule->observe,
-		    .demands = rule->demands,
-		    .mode = rule->mode,
-		    .has_mode = rule->has_mode,
-		};
+	for (size_t i = 0; i < policy->rule_count; i++)
+		if (rule_matches(policy->rules[i], &query))
+			tell(policy, i, held_demands(facts), each, context);
+}
 
-		if (rule_matches(rule, &query))
-			each(&match, context);
+/* Whether a rule that matches would decide, if it were counted too. */
+static bool
+would_decide(const struct rule *rule, const struct tally *tally)
+{
+	if (rule->deny)
+		return tally->deny == NULL || compare_ids(rule, tally->deny) < 0;
+	if (tally->deny)
+		return false;
+	if (rule->demands & ~tally->held)
+		return tally->met == NULL && is_better(rule, tally->unmet, ~tally->held);
+	return is_better(rule, tally->met, ~0u);
+}
+
+void
+policy_observed(const struct policy *policy, const struct policy_request *request, const struct policy_facts *facts,
+    policy_each *each, void *context)
+{
+	struct tally tally = {.held = held_demands(facts)};
+	struct query query;
+
+	if (!query_init(&query, policy, request, true))
+		return;
+	index_each(&policy->rule_index, &query, count_rule, &tally);
+	for (size_t i = 0; tally.observed && i < policy->rule_count; i++) {
+		const struct rule *rule = policy->rules[i];
+
+		if (rule->observe && rule_matches(rule, &query) && would_decide(rule, &tally))
+			tell(policy, i, tally.held, each, context);
 	}
 }
 

@@ -162,6 +162,12 @@ policy_rule_count(const struct policy *policy)
 	return policy->rule_count;
 }
 
+const char *
+policy_rule_id(const struct policy *policy, size_t number)
+{
+	return policy->rules[number]->id;
+}
+
 size_t
 policy_test_count(const struct policy *policy)
 {

@@ -70,6 +70,7 @@ struct policy_verdict {
 	unsigned line;
 	unsigned unmet;     /* enum policy_demand mask, for UNMET */
 	int64_t max_ttl_us; /* smallest among the matching allows; 0 = none */
+	bool observed;      /* rules that only observe match, too: see policy_observed() */
 	uint64_t generation;
 };
 
@@ -94,20 +95,30 @@ void policy_free(struct policy *policy);
 void policy_decide(const struct policy *policy, const struct policy_request *request, const struct policy_facts *facts,
     struct policy_verdict *verdict);
 
-/* Calls `each` for every rule whose selectors match the request (observe rules too), in id order. */
 struct policy_match {
-	const char *id, *file;
+	const char *id, *file; /* valid as long as the policy */
 	unsigned line;
+	size_t number; /* its place among all rules of the policy, in the order of ids: below policy_rule_count() */
 	bool deny, observe;
-	unsigned demands; /* of an allow */
+	unsigned demands, unmet; /* of an allow; what the facts do not meet */
 	enum policy_mode mode;
 	bool has_mode;
+	int64_t max_ttl_us; /* of an allow; 0 = none */
 };
-void policy_explain(const struct policy *policy, const struct policy_request *request,
-    void (*each)(const struct policy_match *match, void *context), void *context);
+typedef void policy_each(const struct policy_match *match, void *context);
+
+/* Every rule that matches the request, those that only observe too, in the order of ids. Walks through all rules. */
+void policy_matches(const struct policy *policy, const struct policy_request *request, const struct policy_facts *facts,
+    policy_each *each, void *context);
+/* Every rule that only observes and would have decided this request, had it alone been in force beside those that are; in the order of ids. Walks through
+ * all rules, so ask it when a verdict says `observed`. */
+void policy_observed(const struct policy *policy, const struct policy_request *request,
+    const struct policy_facts *facts, policy_each *each, void *context);
 
 /* Results of the tests that stand in the files; policy_load() has run them all. */
 size_t policy_rule_count(const struct policy *policy);
+/* Of the rule with that number in the order of ids. */
+const char *policy_rule_id(const struct policy *policy, size_t number);
 size_t policy_test_count(const struct policy *policy);
 size_t policy_limit_count(const struct policy *policy);
 uint64_t policy_generation(const struct policy *policy);
