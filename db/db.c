@@ -225,7 +225,7 @@ open_trail_and_mark(
 struct db *
 db_open(const struct db_paths *paths, int64_t now_us, struct error *error)
 {
-	struct trail_head head;
+	struct trail_head head = {0};
 	struct db *db = db_open_tables(paths, &head, error);
 
 	if (db == NULL)
