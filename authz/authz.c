@@ -24,7 +24,7 @@ ask_preconditions(const struct authz_facts *facts)
 
 /* Fails closed: an outcome that is none of these denies. */
 static enum reason
-ask_policy(const struct policy_verdict *policy)
+ask_policy(const struct policy_verdict *policy, const struct authz_facts *facts)
 {
 	switch (policy->outcome) {
 	case POLICY_ALLOWED:
@@ -32,7 +32,9 @@ ask_policy(const struct policy_verdict *policy)
 	case POLICY_RULE_DENIES:
 		return REASON_RULE_DENIES;
 	case POLICY_UNMET:
-		return policy->unmet & DEMAND_GRANT ? REASON_GRANT_MISSING : REASON_TICKET_MISSING;
+		if (policy->unmet & DEMAND_GRANT)
+			return REASON_GRANT_MISSING;
+		return facts->ticket_fault > REASON_ALLOWED ? facts->ticket_fault : REASON_TICKET_MISSING;
 	case POLICY_NO_RULE:
 		return REASON_NO_RULE;
 	}
@@ -81,7 +83,7 @@ ask_all(const struct policy_verdict *policy, const struct authz_facts *facts)
 	enum reason reason = ask_preconditions(facts);
 
 	if (reason == REASON_ALLOWED)
-		reason = ask_policy(policy);
+		reason = ask_policy(policy, facts);
 	if (reason == REASON_ALLOWED)
 		reason = ask_share(facts);
 	if (reason == REASON_ALLOWED)

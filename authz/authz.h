@@ -18,7 +18,8 @@
 struct authz_facts {
 	bool proved; /* the host's identity was proved to the broker */
 	bool host_denied;
-	bool barred; /* this VM was revoked from the share, and nobody has let it attach again */
+	enum reason ticket_fault; /* of the ticket that was shown; 0: none was, or it holds */
+	bool barred;              /* this VM was revoked from the share, and nobody has let it attach again */
 	bool share_known, share_enabled, share_read_only;
 	enum share_mode share_mode;
 	enum policy_mode mode;               /* asked for */

@@ -336,6 +336,8 @@ start(struct error *error)
 	if (code == 0)
 		code = confine(error);
 	if (code == 0)
+		code = tickets_load(broker.config, &broker.ticket_keys, error);
+	if (code == 0)
 		code = open_state(error);
 	if (code < 0)
 		return code;
@@ -383,6 +385,7 @@ clean_up(void)
 		close(broker.keys.fd);
 	for (struct guest *guest = broker.guests, *next; guest; guest = next) {
 		next = guest->next;
+		free(guest->order);
 		free(guest);
 	}
 	timer_stop(&broker.retry);

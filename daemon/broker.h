@@ -16,6 +16,7 @@
 #include "authz/lease.h"
 #include "base/buffer.h"
 #include "base/loop.h"
+#include "crypto/ticket.h"
 #include "daemon/broker_limit.h"
 #include "daemon/channel.h"
 #include "daemon/outbox.h"
@@ -27,6 +28,18 @@
 #include "wire/limits.h"
 
 struct broker;
+
+/* ---- placement tickets ---- */
+
+struct ticket_keys {
+	struct ticket_key list[TICKET_KEYS_MOST];
+	size_t count;
+};
+/* What came with an ATTACH; its lease keeps it. */
+struct shown_ticket {
+	enum reason opened; /* 0: none was shown; REASON_ALLOWED: `ticket` is what a key of ours signed; else why not */
+	struct ticket ticket;
+};
 
 /* ---- processes that speak with us: sessions and attachments ---- */
 
@@ -79,6 +92,7 @@ struct asking {
 	const struct msg_ask_attach *attach; /* NULL: a JOIN */
 	const struct verdict *verdict;
 	const struct record *join;
+	const struct shown_ticket *ticket; /* with `attach` */
 };
 
 /* What a lease is and may do next is the engine's (core); the rest is what its hands need. */
@@ -106,6 +120,7 @@ struct lease {
 	char revoker[64], revoke_reason[256];
 	struct waiter *waiters; /* whose receipts wait for its end */
 	struct lease_limits limits;
+	struct shown_ticket ticket;
 };
 
 /* ---- attachments of this host's guests ---- */
@@ -114,7 +129,7 @@ struct guest {
 	struct guest *next, *prev;
 	struct broker *broker;
 	struct db_attachment row;
-	uint8_t lanes; /* asked for */
+	struct msg_attach_order *order; /* owned; NULL once it was given */
 	uint8_t lanes_up;
 	struct process *process;
 	bool down; /* over; to be recorded if it is not yet */
@@ -158,6 +173,7 @@ struct broker {
 	const char *config_path, *root;
 	const char *adopt; /* "drop" or "keep" the grants; NULL: serve */
 	struct config *config;
+	struct ticket_keys ticket_keys; /* of netbusd.yaml, in force */
 	struct db *db;
 	struct channel monitor, keys; /* keys.fd -1 until the monitor gave it */
 	struct outbox outbox;         /* to the monitor */
@@ -231,6 +247,7 @@ struct question {
 	enum policy_verb verb;
 	enum policy_mode mode;
 	bool proved;
+	const struct shown_ticket *ticket; /* NULL: none */
 };
 /* The policy's and authz's answer from the facts of now. *expires_us: when a lease ends at the latest, 0 = never. `renewing`: for a lease that holds the
  * share itself, so that bars, holders and quota are not asked. */
@@ -243,6 +260,17 @@ void broker_decide_at(struct broker *broker, const struct question *question, in
 void broker_matches(
     const struct broker *broker, const struct question *question, int64_t at_us, policy_each *each, void *context);
 void question_to_request(const struct broker *broker, const struct question *question, struct policy_request *request);
+
+/* ---- broker_ticket.c ---- */
+/* Reads the keys that `config` names; the error says which is none. */
+int tickets_load(const struct config *config, struct ticket_keys *keys, struct error *error);
+/* Whether a key of `old` is not in `new`: what it signed holds no longer. */
+bool tickets_lost_a_key(const struct ticket_keys *old, const struct ticket_keys *new);
+void ticket_take(const struct broker *broker, const struct msg_ask_attach *ask, struct shown_ticket *shown);
+/* REASON_ALLOWED when the ticket holds for this question at that time; else why it does not. */
+enum reason ticket_now(const struct broker *broker, const struct question *question, int64_t at_us);
+/* Adds to a record which ticket was shown, and (`now`) what was wrong with it: at most three details. */
+void ticket_record(const struct shown_ticket *shown, enum reason now, struct record *record);
 
 /* ---- broker_process.c ---- */
 void process_new(struct broker *broker, const struct msg_peer_new *new, int fd); /* takes fd */

@@ -48,8 +48,10 @@ refuse(struct process *session, struct record *record, uint16_t reason)
 /* ---- ATTACH ---- */
 
 static struct record
-ask_record(const struct process *session, const struct msg_ask_attach *ask, const struct verdict *verdict)
+ask_record(const struct process *session, const struct msg_ask_attach *ask, const struct shown_ticket *ticket,
+    const struct verdict *verdict)
 {
+	const struct question question = {.host = session->host, .vm = ask->vm, .ticket = ticket};
 	struct record record = {
 	    .event = verdict->allowed ? EVENT_ATTACH_ALLOW : EVENT_ATTACH_DENY,
 	    .decision = verdict->allowed ? DECISION_ALLOW : DECISION_DENY,
@@ -70,6 +72,7 @@ ask_record(const struct process *session, const struct msg_ask_attach *ask, cons
 		record.detail[record.detail_count++] = (struct record_detail){"would_deny", verdict->would_deny, 0};
 	if (verdict->would_allow[0])
 		record.detail[record.detail_count++] = (struct record_detail){"would_allow", verdict->would_allow, 0};
+	ticket_record(ticket, ticket_now(session->broker, &question, clock_wall_us()), &record);
 	return record;
 }
 
@@ -148,7 +151,7 @@ attach_store(struct lease *lease)
 {
 	struct broker *broker = lease->broker;
 	const struct asking *asking = lease->asking;
-	struct record record = ask_record(asking->session, asking->attach, asking->verdict);
+	struct record record = ask_record(asking->session, asking->attach, asking->ticket, asking->verdict);
 	struct error error = {0};
 	int code = store_lease(lease, &record, &error);
 
@@ -206,7 +209,7 @@ attach_refuse(struct lease *lease, enum reason reason)
 		refuse(asking->session, &record, (uint16_t)reason);
 		return;
 	}
-	record = ask_record(asking->session, asking->attach, asking->verdict);
+	record = ask_record(asking->session, asking->attach, asking->ticket, asking->verdict);
 	record.event = EVENT_ATTACH_DENY;
 	refuse(asking->session, &record, (uint16_t)reason);
 	lease_free(lease);
@@ -231,7 +234,7 @@ grant(struct process *session, const struct msg_ask_attach *ask, const struct qu
     const struct verdict *verdict, int64_t expires_us)
 {
 	struct broker *broker = session->broker;
-	const struct asking asking = {session, ask, verdict, NULL};
+	const struct asking asking = {session, ask, verdict, NULL, question->ticket};
 	struct db_lease row = {
 	    .mode = ask->mode,
 	    .discard = may_discard(broker, question),
@@ -248,6 +251,7 @@ grant(struct process *session, const struct msg_ask_attach *ask, const struct qu
 		broker_fail(broker, "out of memory, or the state database cannot be read");
 		return;
 	}
+	lease->ticket = *question->ticket;
 	lease->asking = &asking;
 	lease_tell(lease, &(struct lease_event){.kind = LE_ASK,
 			      .write = row.mode,
@@ -263,6 +267,7 @@ session_asks_attach(struct process *session, const struct msg_ask_attach *ask)
 {
 	struct broker *broker = session->broker;
 	struct qualified vm, share;
+	struct shown_ticket ticket;
 	struct verdict verdict;
 	struct record record;
 	int64_t expires_us = 0;
@@ -281,14 +286,15 @@ session_asks_attach(struct process *session, const struct msg_ask_attach *ask)
 		return;
 	}
 	const struct question question = {session->host, vm.text, share.text, VERB_ATTACH, (enum policy_mode)ask->mode,
-	    session->channel.state == CH_PROVED};
+	    session->channel.state == CH_PROVED, &ticket};
 
+	ticket_take(broker, ask, &ticket);
 	broker_decide(broker, &question, false, &verdict, &expires_us);
 	if (verdict.allowed) {
 		grant(session, ask, &question, &verdict, expires_us);
 		return;
 	}
-	record = ask_record(session, ask, &verdict);
+	record = ask_record(session, ask, &ticket, &verdict);
 	refuse(session, &record, (uint16_t)verdict.reason);
 }
 
@@ -306,7 +312,7 @@ session_asks_join(struct process *session, const struct msg_ask_join *ask)
 	    .detail = {{"source", session->source, 0}, {"session", NULL, session->id}},
 	    .detail_count = 2,
 	};
-	const struct asking asking = {session, NULL, NULL, &record};
+	const struct asking asking = {session, NULL, NULL, &record, NULL};
 
 	if (lease == NULL || strcmp(lease->row.host, session->host) != 0) { /* another host's lease is none */
 		refuse(session, &record, REASON_LEASE_UNKNOWN);

@@ -36,34 +36,60 @@ earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* Whether the verdict lives by the grant; then it ends with it. */
-static bool
-needs_grant(const struct broker *broker, const struct policy_request *request)
-{
-	struct policy_verdict without;
+/* What may end before the lease: 0 = never. */
+struct proofs {
+	struct policy_facts held;
+	int64_t grant_us, ticket_us;
+};
 
-	policy_decide(broker->policy, request, &(struct policy_facts){0}, &without);
-	return without.outcome != POLICY_ALLOWED;
+/* How long policy goes on to allow it, by grant and ticket: as long as some of what is held suffices, and that lasts as long as the first of it to end.
+ * What is not needed bounds nothing. */
+static int64_t
+lasts_until(const struct broker *broker, const struct policy_request *request, const struct proofs *proofs)
+{
+	int64_t longest = -1;
+
+	for (unsigned use = 0; use < 4; use++) {
+		const struct policy_facts facts = {.grant_held = use & 1, .ticket_valid = use & 2};
+		struct policy_verdict verdict;
+		int64_t until;
+
+		if ((facts.grant_held && !proofs->held.grant_held) ||
+		    (facts.ticket_valid && !proofs->held.ticket_valid))
+			continue;
+		policy_decide(broker->policy, request, &facts, &verdict);
+		if (verdict.outcome != POLICY_ALLOWED)
+			continue;
+		until = earlier(facts.grant_held ? proofs->grant_us : 0, facts.ticket_valid ? proofs->ticket_us : 0);
+		if (until == 0)
+			return 0;
+		if (until > longest)
+			longest = until;
+	}
+	return longest;
 }
 
 /* What the policy is asked. */
 struct asked {
 	struct policy_request request;
-	struct policy_facts facts;
-	int64_t grant_us; /* when the grant ends; 0: never */
+	struct proofs proofs;
 };
 
 /* `at_us` 0: now. */
 static struct asked
 prepare(const struct broker *broker, const struct question *question, int64_t at_us)
 {
-	struct asked asked = {.grant_us = 0};
+	struct asked asked = {0};
+	struct proofs *proofs = &asked.proofs;
 
 	question_to_request(broker, question, &asked.request);
 	if (at_us)
 		asked.request.at_us = at_us;
-	asked.facts.grant_held = db_grant_until(broker->db, question->vm, question->share, question->host,
-				     (uint8_t)question->mode, asked.request.at_us, &asked.grant_us) == 0;
+	proofs->held.grant_held = db_grant_until(broker->db, question->vm, question->share, question->host,
+				      (uint8_t)question->mode, asked.request.at_us, &proofs->grant_us) == 0;
+	proofs->held.ticket_valid = ticket_now(broker, question, asked.request.at_us) == REASON_ALLOWED;
+	if (proofs->held.ticket_valid)
+		proofs->ticket_us = question->ticket->ticket.expires_us;
 	return asked;
 }
 
@@ -75,13 +101,12 @@ ask_policy(const struct broker *broker, const struct asked *asked, struct policy
 		*verdict = (struct policy_verdict){.outcome = POLICY_NO_RULE};
 		return;
 	}
-	policy_decide(broker->policy, &asked->request, &asked->facts, verdict);
+	policy_decide(broker->policy, &asked->request, &asked->proofs.held, verdict);
 	if (verdict->outcome != POLICY_ALLOWED)
 		return;
 	if (verdict->max_ttl_us)
 		*expires_us = asked->request.at_us + verdict->max_ttl_us;
-	if (asked->facts.grant_held && needs_grant(broker, &asked->request))
-		*expires_us = earlier(*expires_us, asked->grant_us);
+	*expires_us = earlier(*expires_us, lasts_until(broker, &asked->request, &asked->proofs));
 }
 
 /* ---- rules that only observe ---- */
@@ -128,7 +153,7 @@ broker_matches(
 	if (broker->policy == NULL)
 		return;
 	asked = prepare(broker, question, at_us);
-	policy_matches(broker->policy, &asked.request, &asked.facts, each, context);
+	policy_matches(broker->policy, &asked.request, &asked.proofs.held, each, context);
 }
 
 /* ---- facts ---- */
@@ -141,10 +166,12 @@ gather_facts(struct broker *broker, const struct question *question, bool renewi
 	struct db_share share;
 	struct db_host host;
 	struct db_lease_count count = {0};
+	enum reason ticket = ticket_now(broker, question, clock_wall_us());
 
 	*facts = (struct authz_facts){
 	    .proved = question->proved,
 	    .mode = question->mode,
+	    .ticket_fault = ticket == REASON_ALLOWED || ticket == REASON_TICKET_MISSING ? 0 : ticket,
 	    .audit_ok = db_trail_ok(broker->db) || renewing,
 	    .state_ok = true, /* a state that cannot be written shows when the lease is stored, and refuses then */
 	};
@@ -191,7 +218,7 @@ broker_decide(
 	if (renewing)
 		return;
 	if (policy.observed)
-		policy_observed(broker->policy, &asked.request, &asked.facts, note_observed, &observing);
+		policy_observed(broker->policy, &asked.request, &asked.proofs.held, note_observed, &observing);
 	if (question->verb == VERB_ATTACH && policy.outcome == POLICY_ALLOWED)
 		limits_attempted(broker, question);
 }

@@ -235,7 +235,7 @@ leases_judge(struct broker *broker, struct revoke *revoke)
 {
 	for (struct lease *lease = broker->leases; lease; lease = lease->next) {
 		struct question question = {lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH,
-		    (enum policy_mode)lease->row.mode, true};
+		    (enum policy_mode)lease->row.mode, true, &lease->ticket};
 		struct verdict verdict;
 		int64_t expires_us;
 

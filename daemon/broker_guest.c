@@ -36,6 +36,7 @@ guest_free(struct guest *guest)
 		broker->guests = guest->next;
 	if (guest->next)
 		guest->next->prev = guest->prev;
+	free(guest->order);
 	free(guest);
 }
 
@@ -182,15 +183,36 @@ store_begin(
 	return db_commit(broker->db, error);
 }
 
+/* What the attach process will be told, once it is there. */
+static struct msg_attach_order *
+order_new(const struct msg_guest_attach *ask)
+{
+	struct msg_attach_order *order = calloc(1, sizeof *order);
+
+	_Static_assert(sizeof order->ticket == sizeof ask->ticket, "one limit for tickets");
+	if (order == NULL)
+		return NULL;
+	order->mode = ask->mode;
+	order->lanes = ask->lanes;
+	snprintf(order->vm, sizeof order->vm, "%s", ask->vm);
+	snprintf(order->vm_uuid, sizeof order->vm_uuid, "%s", ask->vm_uuid);
+	snprintf(order->share, sizeof order->share, "%s", ask->share);
+	memcpy(&order->ticket, &ask->ticket, sizeof order->ticket);
+	return order;
+}
+
 static struct guest *
 guest_new(struct broker *broker, const struct msg_guest_attach *ask, const char *path)
 {
 	struct guest *guest = calloc(1, sizeof *guest);
 
-	if (guest == NULL)
+	if (guest)
+		guest->order = order_new(ask);
+	if (guest == NULL || guest->order == NULL) {
+		free(guest);
 		return NULL;
+	}
 	guest->broker = broker;
-	guest->lanes = ask->lanes;
 	guest->row.mode = ask->mode;
 	guest->row.started_us = clock_wall_us();
 	snprintf(guest->row.vm.text, sizeof guest->row.vm.text, "%s", ask->vm);
@@ -263,19 +285,15 @@ void
 guest_process_here(struct process *process)
 {
 	struct guest *guest = guest_find(process->broker, process->attachment);
-	struct msg_attach_order order = {0};
+	AUTO_FREE struct msg_attach_order *order = NULL;
 
-	if (guest == NULL || guest->down) {
+	if (guest == NULL || guest->down || guest->order == NULL) {
 		process_drop(process, "its attachment is over");
 		return;
 	}
 	guest->process = process;
-	order.mode = guest->row.mode;
-	order.lanes = guest->lanes;
-	snprintf(order.vm, sizeof order.vm, "%s", guest->row.vm.text);
-	snprintf(order.vm_uuid, sizeof order.vm_uuid, "%s", guest->row.vm_uuid);
-	snprintf(order.share, sizeof order.share, "%s", guest->row.share.text);
-	process_tell(process, MSG_ATTACH_ORDER, &order);
+	order = TAKE(guest->order);
+	process_tell(process, MSG_ATTACH_ORDER, order);
 }
 
 /* ---- up ---- */

@@ -380,7 +380,9 @@ shares_sync(struct broker *broker, struct error *error)
 int
 config_reload(struct broker *broker, struct error *error)
 {
-	struct record record = {.event = EVENT_CONFIG_LOAD, .detail = {{"shares", NULL, 0}}, .detail_count = 1};
+	struct record record = {
+	    .event = EVENT_CONFIG_LOAD, .detail = {{"shares", NULL, 0}, {"ticket_keys", NULL, 0}}, .detail_count = 2};
+	struct ticket_keys keys, old_keys = broker->ticket_keys;
 	struct faults faults;
 	struct config *config, *old = broker->config;
 	int code;
@@ -392,6 +394,11 @@ config_reload(struct broker *broker, struct error *error)
 		faults_clear(&faults);
 		return -EINVAL;
 	}
+	code = tickets_load(config, &keys, error);
+	if (code < 0) {
+		config_free(config);
+		return code;
+	}
 	broker->config = config;
 	code = shares_sync(broker, error);
 	if (code < 0) {
@@ -400,6 +407,10 @@ config_reload(struct broker *broker, struct error *error)
 		return code;
 	}
 	config_free(old);
+	broker->ticket_keys = keys;
+	if (tickets_lost_a_key(&old_keys, &keys)) /* whatever the policy files are like */
+		leases_judge(broker, NULL);
 	record.detail[0].number = config->share_count;
+	record.detail[1].number = keys.count;
 	return broker_record(broker, &record, NULL, error);
 }

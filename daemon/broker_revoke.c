@@ -243,7 +243,7 @@ static bool
 must_end(struct selection *selection, const struct lease *lease)
 {
 	struct question question = {lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH,
-	    (enum policy_mode)lease->row.mode, true};
+	    (enum policy_mode)lease->row.mode, true, &lease->ticket};
 	struct verdict verdict;
 	int64_t expires_us;
 

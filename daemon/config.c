@@ -37,7 +37,7 @@ struct key {
 	void (*take)(struct parse *parse, const struct yaml *value, void *into);
 };
 
-#define KEYS_MAX 10
+#define KEYS_MAX 16
 
 /* ---- pieces ---- */
 
@@ -476,6 +476,56 @@ take_admins(struct parse *parse, const struct yaml *value, void *into)
 	take_map(parse, value, admin_keys, into);
 }
 
+/* ---- ticket_keys ---- */
+
+/* As far as a text shows it: whether it is a point of the curve, netbus-broker sees. */
+static bool
+is_ticket_key(const char *text)
+{
+	static const char prefix[] = "k4.public.",
+			  letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+	return strlen(text) == PASERK_PUBLIC_LEN && strncmp(text, prefix, strlen(prefix)) == 0 &&
+	       strspn(text + strlen(prefix), letters) == PASERK_PUBLIC_LEN - strlen(prefix);
+}
+
+static void
+take_ticket_key(struct parse *parse, const struct yaml *item)
+{
+	struct config *config = parse->config;
+
+	if (!is_kind(parse, item, YAML_SCALAR))
+		return;
+	if (!is_ticket_key(item->text) && !path_is_plain(item->text)) {
+		FAULT(parse, item,
+		    "ticket_keys: '%.80s' is neither a public key (k4.public. and 43 letters, as netbus-admin ticket "
+		    "key "
+		    "makes it) nor the absolute path of a file with one",
+		    item->text);
+		return;
+	}
+	for (size_t i = 0; i < config->ticket_key_count; i++)
+		if (strcmp(config->ticket_keys[i], item->text) == 0)
+			FAULT(parse, item, "ticket_keys: '%.80s' stands here twice", item->text);
+	config->ticket_keys[config->ticket_key_count] = copy_text(parse, item->text);
+	if (config->ticket_keys[config->ticket_key_count])
+		config->ticket_key_count++;
+}
+
+static void
+take_ticket_keys(struct parse *parse, const struct yaml *value, void *into)
+{
+	(void)into;
+	if (!is_kind(parse, value, YAML_LIST))
+		return;
+	if (value->count > TICKET_KEYS_MOST) {
+		FAULT(parse, value, "ticket_keys: %zu keys; at most %d are allowed", value->count, TICKET_KEYS_MOST);
+		return;
+	}
+	for (const struct yaml *item = value->first; item; item = item->next)
+		take_ticket_key(parse, item);
+}
+
 /* ---- attach, paths, peers ---- */
 
 static void
@@ -558,6 +608,7 @@ static const struct key file_keys[] = {
     {"peers", take_peers},
     {"lease_ttl", take_lease_ttl},
     {"poll_us", take_poll},
+    {"ticket_keys", take_ticket_keys},
     {NULL, NULL},
 };
 
@@ -685,6 +736,8 @@ config_free(struct config *config)
 		free(config->shares[i].path);
 	for (size_t i = 0; i < config->tenant_count; i++)
 		free_people(&config->tenants[i].people);
+	for (size_t i = 0; i < config->ticket_key_count; i++)
+		free(config->ticket_keys[i]);
 	free_people(&config->operators);
 	free_people(&config->auditors);
 	char *const texts[] = {config->attach_directory, config->attach_group, config->state_directory,

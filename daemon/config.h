@@ -16,6 +16,7 @@
 #include "authz/authz.h"
 #include "base/name.h"
 #include "base/yaml.h"
+#include "crypto/ticket.h"
 #include "policy/policy.h"
 
 #define CONFIG_LISTEN_MAX  16
@@ -74,6 +75,10 @@ struct config {
 
 	struct config_peer *peers;
 	size_t peer_count;
+
+	/* Who may sign placement tickets: "k4.public...." or the absolute path of a file that has it; netbus-broker reads those. */
+	char *ticket_keys[TICKET_KEYS_MOST];
+	size_t ticket_key_count;
 
 	char *attach_directory; /* /run/netbus/nbd */
 	char *attach_group;     /* group of the sockets in it, or NULL */

@@ -25,6 +25,7 @@ static const struct {
     {"ATTACH", "ticket", LIMIT_TICKET},
     {"ASK_ATTACH", "ticket", LIMIT_TICKET},
     {"ATTACH_ORDER", "ticket", LIMIT_TICKET},
+    {"guest_attach", "ticket", LIMIT_TICKET},
     {"ATTACH", "lanes", LIMIT_LANES},
     {"ATTACHED", "lanes", LIMIT_LANES},
     {"ATTACHED", "lane", LIMIT_LANES - 1},
