@@ -224,6 +224,13 @@ int cmd_host_add(struct admin *admin, int argc, char **argv);
 int cmd_host_list(struct admin *admin, int argc, char **argv);
 int cmd_host_deny(struct admin *admin, int argc, char **argv);
 int cmd_host_allow(struct admin *admin, int argc, char **argv);
+/* cmd_ticket.c */
+int cmd_ticket_issue(struct admin *admin, int argc, char **argv);
+int cmd_ticket_show(struct admin *admin, int argc, char **argv);
+int cmd_ticket_key(struct admin *admin, int argc, char **argv);
+/* A ticket from a file, or from standard input ("-"): its text, without a newline behind it. An exit code. Nothing of it is checked but that it
+ * looks like one. */
+int ticket_read_file(struct admin *admin, const char *path, char token[static LIMIT_TICKET + 1], size_t *length);
 /* cmd_audit.c */
 int cmd_audit_tail(struct admin *admin, int argc, char **argv);
 int cmd_audit_show(struct admin *admin, int argc, char **argv);

@@ -66,13 +66,27 @@ operand_uuid(struct admin *admin, const char *text, char uuid[static 37])
 	return 0;
 }
 
+static int
+operand_ticket(struct admin *admin, const char *path, struct msg_guest_attach *request)
+{
+	char token[LIMIT_TICKET + 1];
+	size_t length;
+	int code = path != NULL ? ticket_read_file(admin, path, token, &length) : 0;
+
+	if (path == NULL || code != 0)
+		return code;
+	memcpy(request->ticket.bytes, token, length);
+	request->ticket.length = (uint16_t)length;
+	return 0;
+}
+
 int
 cmd_attach(struct admin *admin, int argc, char **argv)
 {
 	static const struct row_kind kinds[] = {{ADMIN_ROW_ATTACHMENT, "attachments"}, {0}};
-	const char *as = NULL, *mode = NULL, *lanes = NULL, *uuid = NULL;
+	const char *as = NULL, *mode = NULL, *lanes = NULL, *uuid = NULL, *ticket = NULL;
 	const struct verb_option options[] = {{"as", .value = &as}, {"mode", .value = &mode},
-	    {"lanes", .value = &lanes}, {"vm-uuid", .value = &uuid}, {NULL}};
+	    {"lanes", .value = &lanes}, {"vm-uuid", .value = &uuid}, {"ticket", .value = &ticket}, {NULL}};
 	struct msg_guest_attach request = {.mode = 1, .dry_run = admin->dry_run};
 	uint64_t lane_count = LIMIT_LANES; /* an upper bound: a lane is made when a client of the guest connects */
 	int code = verb_options(admin, &argc, argv, options, 2, 2);
@@ -89,6 +103,8 @@ cmd_attach(struct admin *admin, int argc, char **argv)
 		code = operand_number(admin, "--lanes", lanes, 1, LIMIT_LANES, &lane_count);
 	if (code == 0)
 		code = operand_uuid(admin, uuid, request.vm_uuid);
+	if (code == 0)
+		code = operand_ticket(admin, ticket, &request);
 	if (code != 0)
 		return code;
 	request.lanes = (uint8_t)lane_count;

@@ -36,7 +36,7 @@ static const struct verb verbs[] = {
 	{"bar", "lift", cmd_bar_lift, "ID --reason TEXT", "let it attach again"},
 	{"session", "list", cmd_session_list, "", "connections, each a process"},
 
-	{"attach", NULL, cmd_attach, "VM SHARE@HOST [--as nbd:NAME] [--mode ro|rw] [--lanes N] [--vm-uuid UUID]", "give a VM of this host a share of another"},
+	{"attach", NULL, cmd_attach, "VM SHARE@HOST [--as nbd:NAME] [--mode ro|rw] [--lanes N] [--vm-uuid UUID] [--ticket FILE]", "give a VM of this host a share of another"},
 	{"detach", NULL, cmd_detach, "VM SHARE | ID", "take it away again, in order"},
 	{"attachment", "list", cmd_attachment_list, "[--ended]", "what VMs of this host have attached"},
 
@@ -49,6 +49,10 @@ static const struct verb verbs[] = {
 	{"host", "list", cmd_host_list, "", "hosts that are known or denied"},
 	{"host", "deny", cmd_host_deny, "HOST", "end its leases and refuse it from now on"},
 	{"host", "allow", cmd_host_allow, "HOST", "take a denial back"},
+
+	{"ticket", "issue", cmd_ticket_issue, "VM HOST [--ttl 1h] [--not-before TIME] [--key FILE] [--trust-domain NAME]", "sign that a VM is placed on a host"},
+	{"ticket", "show", cmd_ticket_show, "FILE|- [--pub FILE]", "what a ticket says, and whether a key signed it"},
+	{"ticket", "key", cmd_ticket_key, "new FILE", "make a key that signs tickets"},
 
 	{"audit", "tail", cmd_audit_tail, "[--lines N] [--follow] [--trail FILE]", "the last records of the audit trail"},
 	{"audit", "show", cmd_audit_show, "SEQ | [--event NAME] [--vm VM] [--share SHARE] [--host HOST] [--trail FILE]", "records of the audit trail"},

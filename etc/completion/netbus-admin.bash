@@ -23,7 +23,7 @@ declare -gA _netbus_admin_verbs=(
 	['bar list']='--vm --share --host'
 	['bar lift']=''
 	['session list']=''
-	[attach]='--as --mode --lanes --vm-uuid'
+	[attach]='--as --mode --lanes --vm-uuid --ticket'
 	[detach]=''
 	['attachment list']='--ended'
 	['policy check']=''
@@ -34,6 +34,9 @@ declare -gA _netbus_admin_verbs=(
 	['host list']=''
 	['host deny']=''
 	['host allow']=''
+	['ticket issue']='--ttl --not-before --key --trust-domain'
+	['ticket show']='--pub'
+	['ticket key']=''
 	['audit tail']='--lines --follow --trail'
 	['audit show']='--event --vm --share --host --trail'
 	['audit verify']='--trail --checkpoint --no-checkpoint --public'
@@ -70,14 +73,15 @@ _netbus_admin_value() {
 _netbus_admin_operand() {
 	case "$verb/$1" in
 	'share show/0' | 'share enable/0' | 'share disable/0' | 'grant/1' | 'policy explain/1') _netbus_admin_ask 'share list' share ;;
-	'grant/0' | 'policy explain/0') _netbus_admin_ask 'grant list' vm ;;
+	'grant/0' | 'policy explain/0' | 'ticket issue/0') _netbus_admin_ask 'grant list' vm ;;
 	'revoke/0') _netbus_admin_ask 'grant list' id ;;
 	'lease show/0') _netbus_admin_ask 'lease list --ended' lease ;;
 	'lease steal/0') _netbus_admin_ask 'lease list' lease ;;
 	'bar lift/0') _netbus_admin_ask 'bar list' id ;;
 	'detach/0') _netbus_admin_ask 'attachment list' vm ;;
 	'detach/1') _netbus_admin_ask 'attachment list' share ;;
-	'host deny/0' | 'host allow/0') _netbus_admin_ask 'host list' host ;;
+	'ticket key/0') echo new ;;
+	'host deny/0' | 'host allow/0' | 'ticket issue/1') _netbus_admin_ask 'host list' host ;;
 	esac
 }
 
@@ -103,8 +107,8 @@ _netbus_admin() {
 
 	case $prev in
 	--root | --dir | --out) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
-	--socket | --trail | --checkpoint | --public) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-	--reason | --timeout | --ttl | --deadline | --at | --address | --lanes | --vm-uuid | --tenant | --trust-domain | --days | --lines | --event | --since | --limit | --interval) return ;;
+	--socket | --trail | --checkpoint | --public | --ticket | --key | --pub) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	--reason | --timeout | --ttl | --not-before | --deadline | --at | --address | --lanes | --vm-uuid | --tenant | --trust-domain | --days | --lines | --event | --since | --limit | --interval) return ;;
 	--*)
 		if word=$(_netbus_admin_value "$prev"); then
 			mapfile -t COMPREPLY < <(compgen -W "$word" -- "$cur")
@@ -117,7 +121,7 @@ _netbus_admin() {
 		return
 	fi
 	case $verb in
-	'policy check' | 'policy test' | 'pki show') mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	'policy check' | 'policy test' | 'pki show' | 'ticket show') mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	esac
 	word=''
 	if [ ${#words[@]} -eq 0 ]; then

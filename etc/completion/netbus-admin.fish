@@ -35,7 +35,7 @@ complete -c netbus-admin -l socket -r -F -d 'socket of the daemon'
 complete -c netbus-admin -l help -d 'what a verb takes'
 complete -c netbus-admin -l version -d 'version of netbus-admin'
 
-complete -c netbus-admin -n __netbus_admin_nothing -a 'status doctor top events share grant revoke lease bar session attach detach attachment policy host audit pki'
+complete -c netbus-admin -n __netbus_admin_nothing -a 'status doctor top events share grant revoke lease bar session attach detach attachment policy host ticket audit pki'
 complete -c netbus-admin -n '__netbus_admin_noun share' -a 'list show enable disable'
 complete -c netbus-admin -n '__netbus_admin_noun grant' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun lease' -a 'list show steal'
@@ -44,6 +44,7 @@ complete -c netbus-admin -n '__netbus_admin_noun session' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun attachment' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun policy' -a 'check test explain reload'
 complete -c netbus-admin -n '__netbus_admin_noun host' -a 'add list deny allow'
+complete -c netbus-admin -n '__netbus_admin_noun ticket' -a 'issue show key'
 complete -c netbus-admin -n '__netbus_admin_noun audit' -a 'tail show verify'
 complete -c netbus-admin -n '__netbus_admin_noun pki' -a 'init issue show'
 
@@ -59,9 +60,11 @@ end
 complete -c netbus-admin -n '__netbus_admin_verb bar lift' -a '(__netbus_admin_ask id bar list)'
 complete -c netbus-admin -n '__netbus_admin_verb detach' -a '(__netbus_admin_ask vm attachment list) (__netbus_admin_ask share attachment list)'
 complete -c netbus-admin -n '__netbus_admin_verb policy explain' -a '(__netbus_admin_ask vm grant list) (__netbus_admin_ask share share list)'
-for verb in 'policy check' 'policy test' 'pki show'
+for verb in 'policy check' 'policy test' 'pki show' 'ticket show'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -F
 end
+complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -a '(__netbus_admin_ask vm grant list) (__netbus_admin_ask host host list)'
+complete -c netbus-admin -n '__netbus_admin_verb ticket key' -a 'new' -F
 for verb in 'host deny' 'host allow'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -a '(__netbus_admin_ask host host list)'
 end
@@ -93,6 +96,12 @@ complete -c netbus-admin -n '__netbus_admin_verb revoke' -l keep-grants -d 'end 
 complete -c netbus-admin -n '__netbus_admin_verb attach' -l as -x -a 'nbd:'
 complete -c netbus-admin -n '__netbus_admin_verb attach' -l lanes -x
 complete -c netbus-admin -n '__netbus_admin_verb attach' -l vm-uuid -x
+complete -c netbus-admin -n '__netbus_admin_verb attach' -l ticket -r -F -d 'a placement ticket'
+complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -l ttl -x -d 'how long it holds'
+complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -l not-before -x -d 'from when on it holds'
+complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -l key -r -F -d 'the secret key that signs'
+complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -l trust-domain -x
+complete -c netbus-admin -n '__netbus_admin_verb ticket show' -l pub -r -F -d 'the public key that it is held against'
 complete -c netbus-admin -n '__netbus_admin_verb policy explain' -l verb -x -a 'list attach discard resize-see handover steal usb-control'
 complete -c netbus-admin -n '__netbus_admin_verb policy explain' -l at -x
 complete -c netbus-admin -n '__netbus_admin_verb host add' -l address -x

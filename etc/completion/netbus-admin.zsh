@@ -50,7 +50,7 @@ _netbus_admin_verb() {
 	'lease steal') mine=('1:lease:_netbus_admin_leases') ;;
 	'bar list') mine=('--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts') ;;
 	'bar lift') mine=('1:bar:_netbus_admin_bars') ;;
-	'attach') mine=('1:VM:' '2:share@host:' '--as:frontend:(nbd\:)' '--mode:mode:(ro rw)' '--lanes:number:' '--vm-uuid:UUID:') ;;
+	'attach') mine=('1:VM:' '2:share@host:' '--as:frontend:(nbd\:)' '--mode:mode:(ro rw)' '--lanes:number:' '--vm-uuid:UUID:' '--ticket:file:_files') ;;
 	'detach') mine=('1:VM:_netbus_admin_attached_vms' '2:share:_netbus_admin_attached_shares') ;;
 	'attachment list') mine=('--ended[ended ones too]') ;;
 	'policy check' | 'policy test') mine=('*:file:_files') ;;
@@ -58,6 +58,9 @@ _netbus_admin_verb() {
 		'--verb:verb:(list attach discard resize-see handover steal usb-control)' '--mode:mode:(ro rw)' '--at:time:') ;;
 	'host add') mine=('1:host:' '--address:address:') ;;
 	'host deny' | 'host allow') mine=('1:host:_netbus_admin_hosts') ;;
+	'ticket issue') mine=('1:VM:_netbus_admin_vms' '2:host:_netbus_admin_hosts' '--ttl:time:' '--not-before:time:' '--key:file:_files' '--trust-domain:name:') ;;
+	'ticket show') mine=('1:ticket:_files' '--pub:file:_files') ;;
+	'ticket key') mine=('1:what:(new)' '2:file:_files') ;;
 	'audit tail') mine=('--lines:number:' '--follow[wait for more]' '--trail:file:_files') ;;
 	'audit show') mine=('1:record:' '--event:event:' '--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts' '--trail:file:_files') ;;
 	'audit verify') mine=('--trail:file:_files' '--checkpoint:file:_files' '--no-checkpoint[the chain only]' '--public:file:_files') ;;
@@ -80,10 +83,11 @@ _netbus-admin() {
 		attachment 'list'
 		policy 'check test explain reload'
 		host 'add list deny allow'
+		ticket 'issue show key'
 		audit 'tail show verify'
 		pki 'init issue show'
 	)
-	_arguments -C -S $_netbus_admin_globals '1:noun:(status doctor top events share grant revoke lease bar session attach detach attachment policy host audit pki)' '*::verb:->rest'
+	_arguments -C -S $_netbus_admin_globals '1:noun:(status doctor top events share grant revoke lease bar session attach detach attachment policy host ticket audit pki)' '*::verb:->rest'
 	[[ $state == rest ]] || return
 	local noun=$words[1]
 	if [[ -n $verbs[$noun] ]] && (( CURRENT == 2 )); then
