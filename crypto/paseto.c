@@ -40,9 +40,6 @@ decode(const char *text, size_t length, uint8_t *bytes, size_t room, size_t *mad
 
 	if (length == 0 || BASE64_LEN(room) < length || length >= sizeof again)
 		return false;
-	for (size_t i = 0; i < length; i++)
-		if ((unsigned char)text[i] > '~')
-			return false;
 	if (sodium_base642bin(bytes, room, text, length, NULL, made, NULL, VARIANT) != 0 || BASE64_LEN(*made) != length)
 		return false;
 	sodium_bin2base64(again, sizeof again, bytes, *made, VARIANT);

@@ -48,6 +48,9 @@ check_config(const struct config *config)
 		REQUIRE(config_peer(config, config->peers[i].host.text) == &config->peers[i]);
 		REQUIRE(address_parse(config->peers[i].address, &address, NULL) == 0);
 	}
+	REQUIRE(config->ticket_key_count <= TICKET_KEYS_MOST);
+	for (size_t i = 0; i < config->ticket_key_count; i++)
+		REQUIRE(config->ticket_keys[i][0] == '/' || strncmp(config->ticket_keys[i], "k4.public.", 10) == 0);
 	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
 		REQUIRE(paths[i] != NULL && paths[i][0] == '/');
 }

@@ -91,6 +91,38 @@ policy_refuses_whatever_the_facts(void **state)
 	}
 }
 
+/* What was wrong with the ticket is said where a ticket is all that is missing, and decides nothing anywhere else. */
+static void
+a_ticket_that_does_not_hold_has_its_own_reason(void **state)
+{
+	static const struct {
+		struct policy_verdict policy;
+		enum reason fault, reason;
+	} rows[] = {
+	    {{.outcome = POLICY_UNMET, .unmet = DEMAND_TICKET}, REASON_TICKET_EXPIRED, REASON_TICKET_EXPIRED},
+	    {{.outcome = POLICY_UNMET, .unmet = DEMAND_TICKET}, 0, REASON_TICKET_MISSING},
+	    {{.outcome = POLICY_UNMET, .unmet = DEMAND_TICKET}, REASON_ALLOWED, REASON_TICKET_MISSING},
+	    {{.outcome = POLICY_UNMET, .unmet = DEMAND_GRANT | DEMAND_TICKET}, REASON_TICKET_EDITED,
+		REASON_GRANT_MISSING},
+	    {{.outcome = POLICY_NO_RULE}, REASON_TICKET_EDITED, REASON_NO_RULE},
+	    {{.outcome = POLICY_RULE_DENIES}, REASON_TICKET_EDITED, REASON_RULE_DENIES},
+	    {{.outcome = POLICY_ALLOWED}, REASON_TICKET_EDITED, REASON_ALLOWED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct authz_facts facts = {GOOD, .ticket_fault = rows[i].fault};
+		struct verdict verdict;
+
+		authz_decide(&rows[i].policy, &facts, &verdict);
+		assert_int_equal(verdict.reason, rows[i].reason);
+		assert_int_equal(verdict.allowed, rows[i].reason == REASON_ALLOWED);
+	}
+	/* A peer hears one thing, whatever was wrong. */
+	for (uint16_t reason = REASON_TICKET_NOT_YET; reason <= REASON_TICKET_MALFORMED; reason++)
+		assert_int_equal(reason_on_wire(reason), reason_on_wire(REASON_TICKET_MISSING));
+}
+
 /* Somebody whom policy does not let near a share must not learn whether it exists, is busy or disabled. */
 static void
 strangers_learn_nothing_about_shares(void **state)
@@ -167,6 +199,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(each_bad_fact_has_its_reason),
 	    cmocka_unit_test(policy_refuses_whatever_the_facts),
+	    cmocka_unit_test(a_ticket_that_does_not_hold_has_its_own_reason),
 	    cmocka_unit_test(strangers_learn_nothing_about_shares),
 	    cmocka_unit_test(names_the_rule_that_decided),
 	    cmocka_unit_test(reasons_are_unique_and_found_by_name),

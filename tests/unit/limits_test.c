@@ -297,6 +297,35 @@ direct_is_for_a_path(void **state)
 	    "version: 1\nhost: m1\nshares:\n  acme/d: {memory: 1MiB, direct: true}\n", "'direct' is for a 'path'"));
 }
 
+/* Whether `count` different keys are taken. */
+static bool
+takes_ticket_keys(unsigned count, const char *fault_text)
+{
+	char text[4096];
+	size_t used = (size_t)snprintf(text, sizeof text, "version: 1\nhost: m1\nticket_keys:\n");
+
+	for (unsigned i = 0; i < count; i++)
+		used += (size_t)snprintf(text + used, sizeof text - used, "  - /keys/%u.pub\n", i);
+	return is_said(text, fault_text);
+}
+
+#define KEY "k4.public.r1vfOyxhT4CioX0sTS5lCyfG3WV_wuPpYWBgZbaPP6g"
+
+static void
+a_host_believes_so_many_ticket_keys(void **state)
+{
+	(void)state;
+	assert_true(takes_ticket_keys(TICKET_KEYS_MOST, NULL));
+	assert_true(takes_ticket_keys(TICKET_KEYS_MOST + 1, "ticket_keys: 17 keys; at most 16"));
+	assert_true(is_said("version: 1\nhost: m1\nticket_keys: []\n", NULL));
+	assert_true(is_said("version: 1\nhost: m1\nticket_keys: [" KEY "]\n", NULL));
+	assert_true(is_said("version: 1\nhost: m1\nticket_keys: [" KEY ", " KEY "]\n", "twice"));
+	assert_true(is_said("version: 1\nhost: m1\nticket_keys: [" KEY "A]\n", "neither a public key"));
+	assert_true(is_said("version: 1\nhost: m1\nticket_keys: [keys/a.pub]\n", "neither a public key"));
+	assert_true(is_said("version: 1\nhost: m1\nticket_keys: [/keys/../a.pub]\n", "neither a public key"));
+	assert_true(is_said("version: 1\nhost: m1\nticket_keys: " KEY "\n", "ticket_keys: this must be a list"));
+}
+
 int
 main(void)
 {
@@ -311,6 +340,7 @@ main(void)
 	    cmocka_unit_test(a_lane_polls_so_long),
 	    cmocka_unit_test(a_lease_lives_so_long_without_a_sign_of_life),
 	    cmocka_unit_test(direct_is_for_a_path),
+	    cmocka_unit_test(a_host_believes_so_many_ticket_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
