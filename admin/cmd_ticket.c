@@ -100,18 +100,25 @@ say_key(struct admin *admin, const char *path, const char *public_path, const st
 	output_json(object);
 }
 
+static char *
+public_path_of(const char *path)
+{
+	char *whole = NULL;
+
+	if (asprintf(&whole, "%s.pub", path) < 0)
+		whole = NULL;
+	return verb_memory(whole);
+}
+
 static int
 key_new(struct admin *admin, const char *path)
 {
-	AUTO_FREE char *public_path = NULL;
+	AUTO_FREE char *public_path = public_path_of(path);
 	struct ticket_secret *secret;
 	struct ticket_key key;
 	struct error error = {0};
 	int code;
 
-	if (asprintf(&public_path, "%s.pub", path) < 0)
-		public_path = NULL;
-	verb_memory(public_path);
 	if (access(path, F_OK) == 0 || access(public_path, F_OK) == 0)
 		return verb_fail(admin, ADMIN_CONFLICT,
 		    "%s or %s exists, and a key is never overwritten; name another file", path, public_path);

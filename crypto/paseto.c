@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <sodium.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #define HEADER        "v4.public."
@@ -153,9 +154,8 @@ paseto_sign(const uint8_t secret[static PASETO_SECRET_LEN], const struct paseto_
 static void
 print_key(const char *prefix, const uint8_t *bytes, size_t length, char *text, size_t room)
 {
-	size_t at = strlen(prefix);
+	size_t at = (size_t)snprintf(text, room, "%s", prefix);
 
-	memcpy(text, prefix, at);
 	sodium_bin2base64(text + at, room - at, bytes, length, VARIANT);
 }
 
