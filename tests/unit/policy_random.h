@@ -9,6 +9,7 @@
 #include <stdarg.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "tests/unit/policy_reference.h"
 
 static inline uint64_t
@@ -223,6 +224,10 @@ random_rule(uint64_t *seed, const struct ref_policy *policy, int number, struct 
 static inline void
 random_policy(uint64_t *seed, struct ref_policy *policy)
 {
+	/* Not what is counted, which comes as a limit of its own. */
+	static const char *const more[] = {"", ", per: vm", ", per: tenant, bandwidth: 1536KiB", ", burst: 2500ms",
+	    ", floor_iops: 10, per: all", ", floor_bandwidth: 1023"};
+
 	memset(policy, 0, sizeof *policy);
 	policy->file_count = 1 + random_of(seed, REF_FILES);
 	for (int i = 0; i < policy->file_count; i++)
@@ -234,7 +239,78 @@ random_policy(uint64_t *seed, struct ref_policy *policy)
 	for (int i = 0; i < policy->limit_count; i++) {
 		random_scope(seed, &policy->files[random_of(seed, policy->file_count)], &policy->limits[i].scope);
 		policy->limits[i].iops = 1000 + (uint64_t)i;
+		policy->limits[i].more = more[random_of(seed, ARRAY_LENGTH(more))];
 	}
+}
+
+/* ---- requests ---- */
+
+struct random_request {
+	char host[REF_TEXT], vm[REF_TEXT], share[REF_TEXT];
+	struct policy_label labels[REF_LABELS];
+	struct policy_request request;
+	struct policy_facts facts;
+};
+
+/* Half of the times are within an hour and a half of a turn of some clock. */
+static inline int64_t
+random_time(uint64_t *seed)
+{
+	const struct ref_turns *turns = &ref_turns[random_of(seed, REF_ZONES)];
+	int64_t at_s = REF_FIRST + 86400 + random_of(seed, REF_LAST - REF_FIRST - 2 * 86400);
+
+	if (turns->count > 1 && random_chance(seed, 50))
+		at_s = turns->at_s[1 + random_of(seed, turns->count - 1)] - 5400 + random_of(seed, 10800);
+	if (random_chance(seed, 50))
+		at_s = at_s / 900 * 900; /* windows begin and end at quarters */
+	return at_s * 1000000 + (random_chance(seed, 20) ? -1 : 0);
+}
+
+static inline void
+random_ask(uint64_t *seed, struct random_request *asked)
+{
+	int tenant = random_of(seed, 4);
+	char local[REF_TEXT];
+
+	random_local(seed, REF_HOSTS, asked->host);
+	if (random_chance(seed, 5))
+		snprintf(asked->host, sizeof asked->host, "s%d", random_of(seed, REF_SETS));
+	random_local(seed, REF_VMS, local);
+	snprintf(asked->vm, sizeof asked->vm, "%s/%.60s", random_tenants[tenant], local);
+	random_local(seed, REF_SHARES, local);
+	snprintf(asked->share, sizeof asked->share, "%s/%.60s",
+	    random_tenants[random_chance(seed, 85) ? tenant : random_of(seed, 4)], local);
+	asked->labels[0] = (struct policy_label){"kind", random_chance(seed, 50) ? "a: b" : "x"};
+	asked->labels[1] = (struct policy_label){"room", random_chance(seed, 50) ? "a: b" : "x"};
+	asked->request = (struct policy_request){
+	    .host = asked->host,
+	    .vm = asked->vm,
+	    .share = asked->share,
+	    .share_class = random_chance(seed, 50) ? "disk" : "usb",
+	    .labels = asked->labels,
+	    .label_count = (size_t)random_of(seed, REF_LABELS + 1),
+	    .verb = random_chance(seed, 70) ? VERB_ATTACH : (enum policy_verb)(1 << random_of(seed, 7)),
+	    .mode = random_chance(seed, 50) ? MODE_RW : MODE_RO,
+	    .at_us = random_time(seed),
+	};
+	asked->facts = (struct policy_facts){random_chance(seed, 60), random_chance(seed, 60)};
+}
+
+/* ---- tests, with what the reference says ---- */
+
+struct random_test {
+	struct random_request asked;
+	struct ref_answer answer;
+};
+
+/* False when the file cannot ask it: it is another tenant's. */
+static inline bool
+random_test(uint64_t *seed, const struct ref_policy *policy, const struct ref_file *file, struct random_test *test)
+{
+	random_ask(seed, &test->asked);
+	test->answer = ref_decide(policy, &test->asked.request, &test->asked.facts, NULL);
+	return ref_in_tenant(file, REF_VMS, &test->asked.request) &&
+	       ref_in_tenant(file, REF_SHARES, &test->asked.request);
 }
 
 /* ---- their files ---- */
@@ -354,6 +430,45 @@ random_say_rule(struct random_text *text, const struct ref_rule *rule)
 }
 
 static inline void
+random_say_test(struct random_text *text, const struct random_test *test)
+{
+	const struct random_request *asked = &test->asked;
+	const struct policy_request *request = &asked->request;
+	char at[CLOCK_TEXT_LEN];
+
+	clock_print(request->at_us, at);
+	random_say(text, "  - {host: %s, vm: %s, share: %s, verb: %s, class: %s, at: \"%s\", mode: %s", request->host,
+	    request->vm, request->share, verb_name(request->verb), request->share_class, at,
+	    request->mode ? "rw" : "ro");
+	for (size_t i = 0; i < request->label_count; i++)
+		random_say(
+		    text, "%s%s: \"%s\"", i ? ", " : ", labels: {", request->labels[i].key, request->labels[i].value);
+	random_say(text, "%s, grant: %s, ticket: %s, expect: %s", request->label_count ? "}" : "",
+	    asked->facts.grant_held ? "held" : "missing", asked->facts.ticket_valid ? "valid" : "missing",
+	    test->answer.outcome == POLICY_ALLOWED ? "allow" : "deny");
+	if (test->answer.rule)
+		random_say(text, ", rule: %s", test->answer.rule->id);
+	random_say(text, "}\n");
+}
+
+static inline void
+random_say_tests(struct random_text *text, const struct ref_policy *policy, const struct ref_file *file)
+{
+	uint64_t seed = (uint64_t)policy->rule_count * 1000 + (uint64_t)(file - policy->files);
+	bool some = false;
+
+	for (int i = 0; i < REF_TESTS; i++) {
+		struct random_test test;
+
+		if (!random_test(&seed, policy, file, &test))
+			continue;
+		random_say(text, "%s", some ? "" : "tests:\n");
+		random_say_test(text, &test);
+		some = true;
+	}
+}
+
+static inline void
 random_write(const struct ref_policy *policy, int number, struct random_text *text)
 {
 	const struct ref_file *file = &policy->files[number];
@@ -377,62 +492,10 @@ random_write(const struct ref_policy *policy, int number, struct random_text *te
 		random_say(
 		    text, "%s  - {iops: %llu", some ? "" : "limits:\n", (unsigned long long)policy->limits[i].iops);
 		random_say_scope(text, &policy->limits[i].scope);
-		random_say(text, "}\n");
+		random_say(text, "%s}\n", policy->limits[i].more);
 		some = true;
 	}
-}
-
-/* ---- requests ---- */
-
-struct random_request {
-	char host[REF_TEXT], vm[REF_TEXT], share[REF_TEXT];
-	struct policy_label labels[REF_LABELS];
-	struct policy_request request;
-	struct policy_facts facts;
-};
-
-/* Half of the times are within an hour and a half of a turn of some clock. */
-static inline int64_t
-random_time(uint64_t *seed)
-{
-	const struct ref_turns *turns = &ref_turns[random_of(seed, REF_ZONES)];
-	int64_t at_s = REF_FIRST + 86400 + random_of(seed, REF_LAST - REF_FIRST - 2 * 86400);
-
-	if (turns->count > 1 && random_chance(seed, 50))
-		at_s = turns->at_s[1 + random_of(seed, turns->count - 1)] - 5400 + random_of(seed, 10800);
-	if (random_chance(seed, 50))
-		at_s = at_s / 900 * 900; /* windows begin and end at quarters */
-	return at_s * 1000000 + (random_chance(seed, 20) ? -1 : 0);
-}
-
-static inline void
-random_ask(uint64_t *seed, struct random_request *asked)
-{
-	int tenant = random_of(seed, 4);
-	char local[REF_TEXT];
-
-	random_local(seed, REF_HOSTS, asked->host);
-	if (random_chance(seed, 5))
-		snprintf(asked->host, sizeof asked->host, "s%d", random_of(seed, REF_SETS));
-	random_local(seed, REF_VMS, local);
-	snprintf(asked->vm, sizeof asked->vm, "%s/%.60s", random_tenants[tenant], local);
-	random_local(seed, REF_SHARES, local);
-	snprintf(asked->share, sizeof asked->share, "%s/%.60s",
-	    random_tenants[random_chance(seed, 85) ? tenant : random_of(seed, 4)], local);
-	asked->labels[0] = (struct policy_label){"kind", random_chance(seed, 50) ? "a: b" : "x"};
-	asked->labels[1] = (struct policy_label){"room", random_chance(seed, 50) ? "a: b" : "x"};
-	asked->request = (struct policy_request){
-	    .host = asked->host,
-	    .vm = asked->vm,
-	    .share = asked->share,
-	    .share_class = random_chance(seed, 50) ? "disk" : "usb",
-	    .labels = asked->labels,
-	    .label_count = (size_t)random_of(seed, REF_LABELS + 1),
-	    .verb = random_chance(seed, 70) ? VERB_ATTACH : (enum policy_verb)(1 << random_of(seed, 7)),
-	    .mode = random_chance(seed, 50) ? MODE_RW : MODE_RO,
-	    .at_us = random_time(seed),
-	};
-	asked->facts = (struct policy_facts){random_chance(seed, 60), random_chance(seed, 60)};
+	random_say_tests(text, policy, file);
 }
 
 #endif

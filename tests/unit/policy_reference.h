@@ -18,7 +18,16 @@
 #include "policy/policy.h"
 
 enum { REF_HOSTS, REF_VMS, REF_SHARES, REF_KINDS };
-enum { REF_FILES = 4, REF_SETS = 5, REF_NAMES = 5, REF_RULES = 24, REF_LIMITS = 6, REF_LABELS = 2, REF_TEXT = 140 };
+enum {
+	REF_FILES = 4,
+	REF_SETS = 5,
+	REF_NAMES = 5,
+	REF_RULES = 24,
+	REF_LIMITS = 6,
+	REF_TESTS = 6,
+	REF_LABELS = 2,
+	REF_TEXT = 140
+};
 
 struct ref_list {
 	char names[REF_NAMES][REF_TEXT]; /* as written */
@@ -63,7 +72,8 @@ struct ref_rule {
 
 struct ref_limit {
 	struct ref_scope scope;
-	uint64_t iops; /* no two have the same */
+	uint64_t iops;    /* no two have the same */
+	const char *more; /* of its line */
 };
 
 struct ref_policy {
