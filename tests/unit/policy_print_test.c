@@ -226,11 +226,11 @@ static const struct {
     {"durations_and_sizes_in_the_largest_unit",
 	ACME
 	"rules: [{id: a, allow: list, max_ttl: 120m}, {id: b, allow: list, max_ttl: 1500ms}]\n"
-	"limits: [{bandwidth: 2048KiB, burst: 60s, leases: 3}, {bandwidth: 1025, per: vm, attach_rate: 5/min, iops: "
+	"limits: [{bandwidth: 2048KiB, burst: 60s, leases: 3}, {bandwidth: 4097, per: vm, attach_rate: 5/min, iops: "
 	"7, floor_iops: 2, floor_bandwidth: 3KiB, shares: x}]\n",
 	ACME "rules:\n  - {id: a, allow: [list], max_ttl: 2h}\n  - {id: b, allow: [list], max_ttl: 1500ms}\n"
 	     "limits:\n  - {bandwidth: 2MiB, burst: 1m, leases: 3}\n"
-	     "  - {shares: [x], per: vm, iops: 7, bandwidth: 1025, floor_iops: 2, floor_bandwidth: 3KiB, attach_rate: "
+	     "  - {shares: [x], per: vm, iops: 7, bandwidth: 4097, floor_iops: 2, floor_bandwidth: 3KiB, attach_rate: "
 	     "5/min}\n"},
     {"tests_as_they_stand",
 	ACME
