@@ -299,19 +299,58 @@ take_event(struct scan *scan, const yaml_event_t *event)
 	}
 }
 
+/* The line and column of a byte. */
 static void
-say_syntax_error(struct scan *scan, const yaml_parser_t *parser)
+place_of(const char *text, size_t at, unsigned *line, unsigned *column)
+{
+	*line = *column = 1;
+	for (size_t i = 0; i < at; i++) {
+		*column = text[i] == '\n' ? 1 : *column + 1;
+		*line += text[i] == '\n';
+	}
+}
+
+/* What mends it, where libyaml's words do not tell, or "". */
+static const char *
+mend(const char *problem)
+{
+	static const struct {
+		const char *problem, *mend;
+	} known[] = {
+	    {"found character that cannot start any token",
+		"; indent with spaces and not with tabs, and quote a text that begins with a character such as @ or %"},
+	    {"mapping values are not allowed in this context", "; quote a text that has ': ' in it"},
+	    {"did not find expected alphabetic or numeric character", "; quote a text that begins with '*' or '&'"},
+	    {"did not find expected '-' indicator", "; the lines of one list or map begin in the same column"},
+	    {"did not find expected key", "; the lines of one list or map begin in the same column"},
+	    {"did not find expected node content", "; a name or value is missing here"},
+	    {"found unexpected end of stream", "; the closing quote is missing"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(known); i++)
+		if (strcmp(problem, known[i].problem) == 0)
+			return known[i].mend;
+	return "";
+}
+
+static void
+say_syntax_error(struct scan *scan, const yaml_parser_t *parser, const char *text, size_t length)
 {
 	const char *problem = parser->problem ? parser->problem : "not well-formed YAML";
+	unsigned line = LINE(parser->problem_mark), column = COLUMN(parser->problem_mark);
 
-	if (parser->error == YAML_MEMORY_ERROR)
+	if (parser->error == YAML_MEMORY_ERROR) {
 		faults_add(scan->faults, scan->file->name, 0, 0, "out of memory");
-	else if (parser->context)
-		faults_add(scan->faults, scan->file->name, LINE(parser->problem_mark), COLUMN(parser->problem_mark),
-		    "%s (%s, which began in line %zu)", problem, parser->context, parser->context_mark.line + 1);
-	else
-		faults_add(scan->faults, scan->file->name, LINE(parser->problem_mark), COLUMN(parser->problem_mark),
-		    "%s", problem);
+	} else if (parser->error == YAML_READER_ERROR) { /* which reads ahead, and has no mark */
+		place_of(text, parser->problem_offset < length ? parser->problem_offset : length, &line, &column);
+		faults_add(scan->faults, scan->file->name, line, column, "%s; in a quoted text write \"\\x07\" for one",
+		    problem);
+	} else if (parser->context) {
+		faults_add(scan->faults, scan->file->name, line, column, "%s (%s, which began in line %zu)%s", problem,
+		    parser->context, parser->context_mark.line + 1, mend(problem));
+	} else {
+		faults_add(scan->faults, scan->file->name, line, column, "%s%s", problem, mend(problem));
+	}
 }
 
 static void
@@ -328,7 +367,7 @@ scan_all(struct scan *scan, const char *text, size_t length)
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
 	while (!scan->over) {
 		if (!yaml_parser_parse(&parser, &event)) {
-			say_syntax_error(scan, &parser);
+			say_syntax_error(scan, &parser, text, length);
 			break;
 		}
 		take_event(scan, &event);
@@ -342,7 +381,7 @@ static void
 say_not_utf8(struct scan *scan, const char *text, size_t length)
 {
 	size_t good = 0, bad = length;
-	unsigned line = 1, column = 1;
+	unsigned line, column;
 
 	while (good + 1 < bad) { /* the longest good beginning; one that is cut inside a character is not good */
 		size_t middle = good + (bad - good) / 2, cut = middle;
@@ -354,10 +393,7 @@ say_not_utf8(struct scan *scan, const char *text, size_t length)
 		else
 			bad = middle;
 	}
-	for (size_t i = 0; i < good; i++) {
-		column = text[i] == '\n' ? 1 : column + 1;
-		line += text[i] == '\n';
-	}
+	place_of(text, good, &line, &column);
 	faults_add(scan->faults, scan->file->name, line, column,
 	    "here or in the next bytes the file is not UTF-8; save it as UTF-8");
 }

@@ -118,11 +118,12 @@ static void
 check_floors(struct parse *parse, const struct yaml *map, const struct policy_amounts *amounts)
 {
 	if (amounts->iops && amounts->floor_iops > amounts->iops)
-		FAULT(parse, yaml_find(map, "floor_iops"), "floor_iops: more than the %llu that iops lets through",
+		FAULT(parse, yaml_find(map, "floor_iops"),
+		    "floor_iops: more than the %llu that iops lets through; at most that can be",
 		    (unsigned long long)amounts->iops);
 	if (amounts->bandwidth && amounts->floor_bandwidth > amounts->bandwidth)
 		FAULT(parse, yaml_find(map, "floor_bandwidth"),
-		    "floor_bandwidth: more than the %llu bytes that bandwidth lets through",
+		    "floor_bandwidth: more than the %llu bytes that bandwidth lets through; at most that can be",
 		    (unsigned long long)amounts->bandwidth);
 }
 

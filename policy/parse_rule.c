@@ -21,7 +21,7 @@ add_verb(struct parse *parse, const struct yaml *node, uint8_t *verbs)
 		return false;
 	verb = verb_find(verb_words[word]);
 	if (*verbs & verb)
-		FAULT(parse, node, "verb: '%s' stands here twice", verb_words[word]);
+		FAULT(parse, node, "verb: '%s' stands here twice; once is enough", verb_words[word]);
 	*verbs |= (uint8_t)verb;
 	return true;
 }

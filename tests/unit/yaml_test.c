@@ -34,7 +34,7 @@ static const struct {
 	"\xff\xfe"
 	"a\0",
 	"f:1:1: here"},
-    {"a control character", "a: \x01\n", "f:1:1: "},
+    {"a control character", "a: \x01\n", "f:1:4: "},
 };
 
 static bool
