@@ -42,13 +42,15 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 # What several processes share.
 SHARED := daemon/channel.c daemon/config.c daemon/custody.c
 
-PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-admin
+PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin
 SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c daemon/config.c
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
 SOURCES_netbus-attach  := $(wildcard daemon/attach*.c) daemon/channel.c daemon/custody.c
 SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c daemon/config.c
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
+SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
+SOURCES_netbus-join    := daemon/join.c daemon/join_files.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-admin   := $(wildcard admin/*.c)
 
 LIBS_netbusd        := -lyaml -lseccomp
@@ -57,6 +59,8 @@ LIBS_netbus-session := -lssl -lcrypto -luring -lseccomp
 LIBS_netbus-attach  := -lssl -lcrypto -lseccomp
 LIBS_netbus-broker  := -lsqlite3 -lyaml -lsodium -ljansson -lseccomp
 LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
+LIBS_netbus-enrol   := -lseccomp
+LIBS_netbus-join    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-admin   := -ljansson -lyaml -lsodium -lcrypto
 LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson
 

@@ -239,5 +239,10 @@ int cmd_audit_verify(struct admin *admin, int argc, char **argv);
 int cmd_pki_init(struct admin *admin, int argc, char **argv);
 int cmd_pki_issue(struct admin *admin, int argc, char **argv);
 int cmd_pki_show(struct admin *admin, int argc, char **argv);
+int cmd_pki_token(struct admin *admin, int argc, char **argv);
+int cmd_pki_tokens(struct admin *admin, int argc, char **argv);
+int cmd_pki_withdraw(struct admin *admin, int argc, char **argv);
+int cmd_pki_renew(struct admin *admin, int argc, char **argv);
+int cmd_pki_rollover(struct admin *admin, int argc, char **argv);
 
 #endif

@@ -65,14 +65,32 @@ cmd_host_list(struct admin *admin, int argc, char **argv)
 	return code != 0 ? code : client_list(admin, ADMIN_GET_HOSTS, &request, &listing);
 }
 
+static bool
+is_fingerprint(const char *text)
+{
+	return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
+}
+
 static int
 host_switch(struct admin *admin, int argc, char **argv, bool denied)
 {
-	const struct verb_option options[] = {{NULL}};
+	const char *key = NULL;
+	const struct verb_option options[] = {{"key", .value = &key}, {NULL}};
 	static const struct row_kind kinds[] = {{ADMIN_ROW_RECEIPT, "receipts"}, {0}};
 	struct msg_host_deny request = {.denied = denied, .dry_run = admin->dry_run};
-	int code = verb_options(admin, &argc, argv, options, 1, 1);
+	struct msg_key_deny by_key = {.denied = denied, .dry_run = admin->dry_run};
+	int code = verb_options(admin, &argc, argv, options, 0, 1);
 
+	if (code == 0 && (argc == 1) == (key != NULL))
+		return verb_usage(admin, "either a host's name is needed, or --key with the fingerprint of its key");
+	if (code == 0 && key != NULL) {
+		if (!is_fingerprint(key))
+			return verb_usage(admin,
+			    "--key '%s' is not a fingerprint: 64 digits 0-9 a-f, as status, pki show and the audit trail have it", key);
+		memcpy(by_key.key, key, sizeof by_key.key);
+		snprintf(by_key.reason, sizeof by_key.reason, "%s", admin->reason);
+		return client_change(admin, ADMIN_KEY_DENY, &by_key, kinds);
+	}
 	if (code == 0)
 		code = operand_name(admin, "host", argv[0], request.host);
 	if (code != 0)

@@ -6,58 +6,18 @@
 #include "admin/admin.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "admin/pki_files.h"
 #include "crypto/pki.h"
 #include "crypto/seal.h"
-
-#define FILE_MOST ((size_t)64 << 10)
-
-/* <directory>/<name>: malloc'd. */
-static char *
-join(const char *directory, const char *name)
-{
-	char *path = NULL;
-
-	if (asprintf(&path, "%s/%s", directory, name) < 0)
-		path = NULL;
-	return verb_memory(path);
-}
-
-static int
-write_file(struct admin *admin, const char *directory, const char *name, const char *text, size_t length, mode_t mode)
-{
-	AUTO_FREE char *path = join(directory, name);
-	struct error error = {0};
-
-	return file_replace(path, text, length, mode, &error) < 0 ? verb_fail(admin, ADMIN_FAILURE, "%s", error.text)
-								  : 0;
-}
-
-static bool
-exists(const char *directory, const char *name)
-{
-	AUTO_FREE char *path = join(directory, name);
-
-	return access(path, F_OK) == 0 || errno != ENOENT;
-}
-
-static int
-make_directory(struct admin *admin, const char *directory)
-{
-	struct error error = {0};
-
-	return make_directories(directory, 0755, &error) < 0 ? verb_fail(admin, ADMIN_FAILURE, "%s", error.text) : 0;
-}
 
 /* ---- init ---- */
 
@@ -70,9 +30,9 @@ write_ca(struct admin *admin, const char *directory, const char *trust_domain)
 
 	if (code < 0)
 		return verb_fail(admin, ADMIN_FAILURE, "%s", error.text);
-	code = write_file(admin, directory, "ca.key", pair.key, pair.key_length, 0600);
+	code = pki_write(admin, directory, "ca.key", pair.key, pair.key_length, 0600);
 	if (code == 0)
-		code = write_file(admin, directory, "ca.pem", pair.certificate, pair.certificate_length, 0644);
+		code = pki_write(admin, directory, "ca.pem", pair.certificate, pair.certificate_length, 0644);
 	pki_pair_clear(&pair);
 	return code;
 }
@@ -92,11 +52,11 @@ cmd_pki_init(struct admin *admin, int argc, char **argv)
 		return verb_usage(admin, "--trust-domain and --dir are both needed");
 	if (pki_trust_domain_check(trust_domain, &error) < 0)
 		return verb_usage(admin, "--trust-domain %s", error.text);
-	if (exists(directory, "ca.key") || exists(directory, "ca.pem"))
+	if (pki_exists(directory, "ca.key") || pki_exists(directory, "ca.pem"))
 		return verb_fail(admin, ADMIN_CONFLICT,
 		    "%s has a certificate authority already, which is never overwritten; name another directory",
 		    directory);
-	code = make_directory(admin, directory);
+	code = pki_make_directory(admin, directory);
 	if (code == 0)
 		code = write_ca(admin, directory, trust_domain);
 	if (code == 0)
@@ -116,26 +76,6 @@ struct issue {
 	uint64_t days;
 };
 
-static struct pki_ca *
-load_ca(struct admin *admin, const char *directory, char **certificate, int *code)
-{
-	AUTO_FREE char *certificate_path = join(directory, "ca.pem"), *key_path = join(directory, "ca.key");
-	char *key = NULL;
-	size_t certificate_length, key_length;
-	struct error error = {0};
-	struct pki_ca *ca = NULL;
-
-	if (file_read_all(certificate_path, FILE_MOST, certificate, &certificate_length, &error) == 0 &&
-	    file_read_all(key_path, FILE_MOST, &key, &key_length, &error) == 0) {
-		ca = pki_ca_parse(*certificate, certificate_length, key, key_length, clock_wall_us(), &error);
-		sodium_memzero(key, key_length);
-	}
-	free(key);
-	if (ca == NULL)
-		*code = verb_fail(admin, ADMIN_FAILURE, "%s: %s", directory, error.text);
-	return ca;
-}
-
 /* A seal key outlives certificates: checkpoints of before must stay verifiable with the same public half. */
 static int
 write_seal(struct admin *admin, const struct issue *issue, const char *trust_domain)
@@ -144,16 +84,16 @@ write_seal(struct admin *admin, const struct issue *issue, const char *trust_dom
 	struct error error = {0};
 	int code;
 
-	if (exists(issue->out, "seal.key"))
+	if (pki_exists(issue->out, "seal.key"))
 		return 0;
 	if (path_print(name, sizeof name, "%s/%s", trust_domain, issue->host.text) < 0)
 		return verb_fail(
 		    admin, ADMIN_FAILURE, "the trust domain and the host's name are too long for a seal key");
 	if (seal_generate(name, secret, sizeof secret, public, sizeof public, &error) < 0)
 		return verb_fail(admin, ADMIN_FAILURE, "%s", error.text);
-	code = write_file(admin, issue->out, "seal.pub", public, strlen(public), 0644);
+	code = pki_write(admin, issue->out, "seal.pub", public, strlen(public), 0644);
 	if (code == 0)
-		code = write_file(admin, issue->out, "seal.key", secret, strlen(secret), 0600);
+		code = pki_write(admin, issue->out, "seal.key", secret, strlen(secret), 0600);
 	sodium_memzero(secret, sizeof secret);
 	return code;
 }
@@ -161,17 +101,25 @@ write_seal(struct admin *admin, const struct issue *issue, const char *trust_dom
 static int
 write_host(struct admin *admin, const struct issue *issue, const struct pki_ca *ca, const char *trust_bundle)
 {
+	AUTO_FREE char *cross = NULL, *chain = NULL;
 	struct pki_pair pair = {0};
 	struct error error = {0};
-	int code = pki_issue(ca, &issue->host, issue->type, (unsigned)issue->days, clock_wall_us(), &pair, &error);
+	int length, code = pki_read_cross(admin, issue->ca_directory, &cross);
 
+	if (code != 0)
+		return code;
+	code = pki_issue(ca, &issue->host, issue->type, (unsigned)issue->days, clock_wall_us(), &pair, &error);
 	if (code < 0)
 		return verb_fail(admin, ADMIN_FAILURE, "%s", error.text);
-	code = write_file(admin, issue->out, "host.key", pair.key, pair.key_length, 0600);
+	length = asprintf(&chain, "%s%s", pair.certificate, cross);
+	if (length < 0)
+		chain = NULL;
+	verb_memory(chain);
+	code = pki_write(admin, issue->out, "host.key", pair.key, pair.key_length, 0600);
 	if (code == 0)
-		code = write_file(admin, issue->out, "host.pem", pair.certificate, pair.certificate_length, 0644);
+		code = pki_write(admin, issue->out, "host.pem", chain, (size_t)length, 0644);
 	if (code == 0)
-		code = write_file(admin, issue->out, "ca.pem", trust_bundle, strlen(trust_bundle), 0644);
+		code = pki_write(admin, issue->out, "ca.pem", trust_bundle, strlen(trust_bundle), 0644);
 	pki_pair_clear(&pair);
 	return code;
 }
@@ -181,11 +129,11 @@ carry_out(struct admin *admin, const struct issue *issue)
 {
 	AUTO_FREE char *trust_bundle = NULL;
 	int code = 0;
-	struct pki_ca *ca = load_ca(admin, issue->ca_directory, &trust_bundle, &code);
+	struct pki_ca *ca = pki_load_ca(admin, issue->ca_directory, &trust_bundle, &code);
 
 	if (ca == NULL)
 		return code;
-	code = make_directory(admin, issue->out);
+	code = pki_make_directory(admin, issue->out);
 	if (code == 0)
 		code = write_host(admin, issue, ca, trust_bundle);
 	if (code == 0)
@@ -220,7 +168,7 @@ cmd_pki_issue(struct admin *admin, int argc, char **argv)
 		return verb_usage(admin, "--dir (of the certificate authority) and --out are both needed");
 	if (pki_key_type_parse(type, &issue.type, &error) < 0)
 		return verb_usage(admin, "--key-type %s", error.text);
-	if (!force && (exists(issue.out, "host.key") || exists(issue.out, "host.pem")))
+	if (!force && (pki_exists(issue.out, "host.key") || pki_exists(issue.out, "host.pem")))
 		return verb_fail(admin, ADMIN_CONFLICT,
 		    "%s has a host's key already; --force replaces it (the seal key stays)", issue.out);
 	return carry_out(admin, &issue);
@@ -275,7 +223,7 @@ cmd_pki_show(struct admin *admin, int argc, char **argv)
 		json_t *object;
 		size_t length;
 
-		if (file_read_all(argv[i], FILE_MOST, &text, &length, &error) < 0) {
+		if (file_read_all(argv[i], PKI_FILE_MOST, &text, &length, &error) < 0) {
 			code = verb_fail(admin, ADMIN_FAILURE, "%s", error.text);
 		} else if (pki_describe(text, length, &facts, &error) < 0) {
 			code = verb_fail(admin, ADMIN_FAILURE, "%s: %s", argv[i], error.text);

@@ -47,8 +47,8 @@ static const struct verb verbs[] = {
 
 	{"host", "add", cmd_host_add, "HOST --address ADDRESS:PORT", "where an export host is reached"},
 	{"host", "list", cmd_host_list, "", "hosts that are known or denied"},
-	{"host", "deny", cmd_host_deny, "HOST", "end its leases and refuse it from now on"},
-	{"host", "allow", cmd_host_allow, "HOST", "take a denial back"},
+	{"host", "deny", cmd_host_deny, "HOST | --key FINGERPRINT", "end its leases and sessions now, and refuse it from now on"},
+	{"host", "allow", cmd_host_allow, "HOST | --key FINGERPRINT", "take a denial back"},
 
 	{"ticket", "issue", cmd_ticket_issue, "VM HOST [--ttl 1h] [--not-before TIME] [--key FILE] [--trust-domain NAME]", "sign that a VM is placed on a host"},
 	{"ticket", "show", cmd_ticket_show, "FILE|- [--pub FILE]", "what a ticket says, and whether a key signed it"},
@@ -60,6 +60,11 @@ static const struct verb verbs[] = {
 
 	{"pki", "init", cmd_pki_init, "--trust-domain NAME --dir DIRECTORY", "make a certificate authority"},
 	{"pki", "issue", cmd_pki_issue, "HOST --dir DIRECTORY --out DIRECTORY [--key-type ed25519|p256] [--days N] [--force]", "make a host's key and certificate"},
+	{"pki", "token", cmd_pki_token, "HOST [--ttl 1h] [--reason TEXT]", "make a one-shot join token, on the enroller"},
+	{"pki", "tokens", cmd_pki_tokens, "", "join tokens and what became of them"},
+	{"pki", "withdraw", cmd_pki_withdraw, "TOKEN-ID", "take a join token back before it is used"},
+	{"pki", "renew", cmd_pki_renew, "", "renew this host's certificate now; sessions go on"},
+	{"pki", "rollover", cmd_pki_rollover, "begin|finish --dir DIRECTORY", "put a new CA in the place of the old one, with an overlap"},
 	{"pki", "show", cmd_pki_show, "FILE...", "what a certificate says"},
 
 	{NULL, NULL, NULL, NULL, NULL},

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "crypto/pki.h"
 #include "crypto/proof_internal.h"
 
 #define SECURE_HEAP_BYTES \
@@ -56,6 +57,11 @@ keystore_free(struct keystore *store)
 	sk_X509_pop_free(store->chain, X509_free);
 	X509_STORE_free(store->bundle);
 	seal_key_free(store->seal);
+	authority_wipe_texts(store);
+	pki_ca_free(store->authority);
+	sk_X509_pop_free(store->authority_bundle, X509_free);
+	sk_X509_pop_free(store->cross, X509_free);
+	X509_STORE_free(store->authority_store);
 	free(store->chain_bytes);
 	sodium_memzero(store, sizeof *store);
 	free(store);
@@ -79,6 +85,24 @@ int64_t
 keystore_not_after_us(const struct keystore *store)
 {
 	return store->not_after_us;
+}
+
+int64_t
+keystore_not_before_us(const struct keystore *store)
+{
+	return store->not_before_us;
+}
+
+int64_t
+keystore_ca_not_after_us(const struct keystore *store)
+{
+	return store->ca_not_after_us;
+}
+
+unsigned
+keystore_ca_count(const struct keystore *store)
+{
+	return (unsigned)sk_X509_OBJECT_num(X509_STORE_get0_objects(store->bundle));
 }
 
 const uint8_t *

@@ -16,8 +16,6 @@
 #include "wire/channel.h"
 #include "wire/limits.h"
 
-#define BUNDLE_MOST 64
-
 #define CERTIFICATE_FILE "host.pem"
 #define KEY_FILE         "host.key"
 #define CA_FILE          "ca.pem"
@@ -27,15 +25,14 @@
 /* ---- PEM ---- */
 
 /* Nobody is there to type one; without this the library would ask the terminal. */
-static int
-no_passphrase(char *room, int length, int is_writing, void *owner)
+int
+certificates_no_passphrase(char *room, int length, int is_writing, void *owner)
 {
 	(void)room, (void)length, (void)is_writing, (void)owner;
 	return -1;
 }
 
-/* All certificates of a PEM text, in order. */
-static STACK_OF(X509) * read_certificates(const char *text, size_t length, int most)
+STACK_OF(X509) * certificates_read(const char *text, size_t length, int most)
 {
 	AUTO(auto_bio_free) BIO *bio = BIO_new_mem_buf(text, (int)length);
 	AUTO(auto_certificates_free) STACK_OF(X509) *list = sk_X509_new_null();
@@ -44,7 +41,7 @@ static STACK_OF(X509) * read_certificates(const char *text, size_t length, int m
 
 	if (bio == NULL || list == NULL)
 		return NULL;
-	while ((certificate = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL) {
+	while ((certificate = PEM_read_bio_X509(bio, NULL, certificates_no_passphrase, NULL)) != NULL) {
 		if (sk_X509_num(list) == most || sk_X509_push(list, certificate) <= 0) {
 			X509_free(certificate);
 			return NULL;
@@ -70,20 +67,9 @@ print_chain(struct keystore *store, const STACK_OF(X509) * chain)
 	if (bytes == NULL)
 		return -ENOMEM;
 	writer = writer_over(bytes, LIMIT_CHAIN);
-	for (int i = 0; i < sk_X509_num(chain); i++) {
-		X509 *certificate = sk_X509_value(chain, i);
-		int length = i2d_X509(certificate, NULL);
-		uint8_t *der;
-
-		if (length <= 0)
-			return -EINVAL;
-		write_u8(&writer, (uint8_t)(length >> 16));
-		write_u16(&writer, (uint16_t)length);
-		der = write_room(&writer, (size_t)length);
-		if (der == NULL)
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (certificate_write(&writer, sk_X509_value(chain, i)) < 0)
 			return -EFBIG;
-		i2d_X509(certificate, &der);
-	}
 	free(store->chain_bytes);
 	store->chain_bytes = TAKE(bytes);
 	store->chain_length = writer_used(&writer);
@@ -93,7 +79,7 @@ print_chain(struct keystore *store, const STACK_OF(X509) * chain)
 static int
 add_certificate(struct keystore *store, const char *text, size_t length, struct error *error)
 {
-	AUTO(auto_certificates_free) STACK_OF(X509) *chain = read_certificates(text, length, CHAIN_CERTIFICATES_MOST);
+	AUTO(auto_certificates_free) STACK_OF(X509) *chain = certificates_read(text, length, CHAIN_CERTIFICATES_MOST);
 
 	if (chain == NULL)
 		return error_set(error, -EINVAL,
@@ -112,7 +98,7 @@ static int
 add_key(struct keystore *store, const char *text, size_t length, struct error *error)
 {
 	AUTO(auto_bio_free) BIO *bio = BIO_new_mem_buf(text, (int)length);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, certificates_no_passphrase, NULL) : NULL;
 
 	ERR_clear_error();
 	if (key == NULL)
@@ -129,7 +115,7 @@ add_key(struct keystore *store, const char *text, size_t length, struct error *e
 static int
 add_ca(struct keystore *store, const char *text, size_t length, struct error *error)
 {
-	AUTO(auto_certificates_free) STACK_OF(X509) *list = read_certificates(text, length, BUNDLE_MOST);
+	AUTO(auto_certificates_free) STACK_OF(X509) *list = certificates_read(text, length, BUNDLE_MOST);
 	X509_STORE *bundle;
 
 	if (list == NULL)
@@ -164,6 +150,24 @@ add_seal(struct keystore *store, const char *text, size_t length, struct error *
 	return 0;
 }
 
+static int
+add_authority(struct keystore *store, const char *text, size_t length, struct error *error)
+{
+	return authority_add(store, AUTHORITY_CA, text, length, error);
+}
+
+static int
+add_authority_key(struct keystore *store, const char *text, size_t length, struct error *error)
+{
+	return authority_add(store, AUTHORITY_KEY, text, length, error);
+}
+
+static int
+add_cross(struct keystore *store, const char *text, size_t length, struct error *error)
+{
+	return authority_add(store, AUTHORITY_CROSS, text, length, error);
+}
+
 int
 keystore_add(struct keystore *store, uint8_t key_file_kind, const char *text, size_t length, struct error *error)
 {
@@ -172,6 +176,9 @@ keystore_add(struct keystore *store, uint8_t key_file_kind, const char *text, si
 	    [KEY_FILE_KEY] = add_key,
 	    [KEY_FILE_CA] = add_ca,
 	    [KEY_FILE_SEAL] = add_seal,
+	    [KEY_FILE_AUTHORITY] = add_authority,
+	    [KEY_FILE_AUTHORITY_KEY] = add_authority_key,
+	    [KEY_FILE_CROSS] = add_cross,
 	};
 
 	if (key_file_kind >= ARRAY_LENGTH(add) || add[key_file_kind] == NULL)
@@ -196,6 +203,23 @@ check_present(const struct keystore *store, struct error *error)
 	else if (sk_X509_OBJECT_num(X509_STORE_get0_objects(store->bundle)) == 0)
 		missing = CA_FILE;
 	return missing ? error_set(error, -ENOENT, "%s is missing; make it with " ISSUE, missing) : 0;
+}
+
+/* When the CA above us ends: we with it. */
+static void
+find_ca_end(struct keystore *store)
+{
+	X509 *last = sk_X509_value(store->chain, sk_X509_num(store->chain) - 1);
+	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store->bundle);
+	int64_t us;
+
+	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+		X509 *ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+		if (ca && X509_check_issued(ca, last) == X509_V_OK && certificate_not_after(ca, &us) == 0 &&
+		    us > store->ca_not_after_us)
+			store->ca_not_after_us = us;
+	}
 }
 
 int
@@ -223,9 +247,13 @@ keystore_commit(struct keystore *store, const char *host, struct error *error)
 		    " is for host '%s', but this host is '%s' (host: in netbusd.yaml); make one with " ISSUE " %s",
 		    id.host.text, host, host);
 	if (certificate_fingerprint(leaf, store->fingerprint) < 0 ||
-	    certificate_not_after(leaf, &store->not_after_us) < 0)
+	    certificate_not_after(leaf, &store->not_after_us) < 0 ||
+	    certificate_not_before(leaf, &store->not_before_us) < 0)
 		return error_set(error, -EINVAL, CERTIFICATE_FILE ": the certificate's key or dates cannot be read");
 	store->identity = id;
+	find_ca_end(store);
+	if (authority_commit(store, error) < 0)
+		return -EINVAL;
 	store->complete = true;
 	return 0;
 }

@@ -19,7 +19,7 @@
 #define SECOND_US     INT64_C(1000000)
 #define DAY_US        (86400 * SECOND_US)
 #define CA_DAYS       3652
-#define BACKDATING_US (300 * SECOND_US) /* clocks of hosts may be a little behind */
+#define BACKDATING_US PKI_BACKDATING_US
 
 /* ---- words ---- */
 
@@ -51,26 +51,41 @@ pki_trust_domain_check(const char *text, struct error *error)
 
 /* ---- the authority ---- */
 
-int
-pki_make_ca(const char *trust_domain, int64_t now_us, struct pki_pair *pair, struct error *error)
+#define CA_EXTENSIONS 5
+
+/* What the order points to is the caller's. */
+static struct pki_order
+order_for_ca(const char *trust_domain, char common_name[static PKI_TRUST_DOMAIN_MAX + 16],
+    char uri[static PKI_TRUST_DOMAIN_MAX + 32], struct pki_extension extensions[static CA_EXTENSIONS], int64_t now_us)
 {
-	char common_name[PKI_TRUST_DOMAIN_MAX + 16], uri[PKI_TRUST_DOMAIN_MAX + 32];
-	const struct pki_extension extensions[] = {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
+	const struct pki_extension all[] = {{NID_basic_constraints, "critical,CA:TRUE,pathlen:0"},
 	    {NID_key_usage, "critical,keyCertSign,cRLSign"}, {NID_subject_alt_name, uri},
 	    {NID_subject_key_identifier, "hash"}, {NID_authority_key_identifier, "keyid:always"}};
-	const struct pki_order order = {.common_name = common_name,
+
+	_Static_assert(ARRAY_LENGTH(all) == CA_EXTENSIONS, "room for each");
+	memcpy(extensions, all, sizeof all);
+	/* A common name has at most 64 characters: of a long trust domain its first ones stand there. */
+	snprintf(common_name, PKI_TRUST_DOMAIN_MAX + 16, "%.54s Netbus CA", trust_domain);
+	snprintf(uri, PKI_TRUST_DOMAIN_MAX + 32, "URI:" PKI_SPIFFE_SCHEME "%s", trust_domain);
+	return (struct pki_order){.common_name = common_name,
 	    .not_before_us = now_us - BACKDATING_US,
 	    .not_after_us = now_us + CA_DAYS * DAY_US,
 	    .type = PKI_ED25519,
 	    .extensions = extensions,
-	    .extension_count = ARRAY_LENGTH(extensions)};
+	    .extension_count = CA_EXTENSIONS};
+}
+
+int
+pki_make_ca(const char *trust_domain, int64_t now_us, struct pki_pair *pair, struct error *error)
+{
+	char common_name[PKI_TRUST_DOMAIN_MAX + 16], uri[PKI_TRUST_DOMAIN_MAX + 32];
+	struct pki_extension extensions[CA_EXTENSIONS];
+	struct pki_order order;
 	int code = pki_trust_domain_check(trust_domain, error);
 
 	if (code < 0)
 		return code;
-	/* A common name has at most 64 characters: of a long trust domain its first ones stand there. */
-	snprintf(common_name, sizeof common_name, "%.54s Netbus CA", trust_domain);
-	snprintf(uri, sizeof uri, "URI:" PKI_SPIFFE_SCHEME "%s", trust_domain);
+	order = order_for_ca(trust_domain, common_name, uri, extensions, now_us);
 	return pki_make(&order, pair, error);
 }
 
@@ -187,26 +202,83 @@ check_days(const struct pki_ca *ca, unsigned days, int64_t now_us, struct error 
 	return 0;
 }
 
+/* The order that a host's certificate is made by; `parts` holds what it points to. */
+struct host_order {
+	char uri[sizeof "URI:" PKI_SPIFFE_SCHEME PKI_SPIFFE_FOLDER + sizeof((struct pki_ca *)NULL)->trust_domain +
+		 NAME_LEN_MAX + 1];
+	struct pki_extension extensions[6];
+	struct pki_order order;
+};
+
+static const struct pki_order *
+order_for_host(struct host_order *parts, const struct pki_ca *ca, const struct name *host, int64_t now_us,
+    int64_t not_after_us)
+{
+	const struct pki_extension extensions[] = {{NID_basic_constraints, "critical,CA:FALSE"},
+	    {NID_key_usage, "critical,digitalSignature"}, {NID_ext_key_usage, "serverAuth,clientAuth"},
+	    {NID_subject_alt_name, parts->uri}, {NID_subject_key_identifier, "hash"},
+	    {NID_authority_key_identifier, "keyid:always"}};
+
+	_Static_assert(sizeof extensions == sizeof parts->extensions, "room for each");
+	memcpy(parts->extensions, extensions, sizeof extensions);
+	snprintf(parts->uri, sizeof parts->uri, "URI:" PKI_SPIFFE_SCHEME "%s" PKI_SPIFFE_FOLDER "%s", ca->trust_domain,
+	    host->text);
+	parts->order = (struct pki_order){.common_name = host->text,
+	    .not_before_us = now_us - BACKDATING_US,
+	    .not_after_us = not_after_us,
+	    .extensions = parts->extensions,
+	    .extension_count = ARRAY_LENGTH(parts->extensions),
+	    .issuer = ca};
+	return &parts->order;
+}
+
 int
 pki_issue(const struct pki_ca *ca, const struct name *host, enum pki_key_type type, unsigned days, int64_t now_us,
     struct pki_pair *pair, struct error *error)
 {
-	char uri[sizeof "URI:" PKI_SPIFFE_SCHEME PKI_SPIFFE_FOLDER + sizeof ca->trust_domain + sizeof host->text];
-	const struct pki_extension extensions[] = {{NID_basic_constraints, "critical,CA:FALSE"},
-	    {NID_key_usage, "critical,digitalSignature"}, {NID_ext_key_usage, "serverAuth,clientAuth"},
-	    {NID_subject_alt_name, uri}, {NID_subject_key_identifier, "hash"},
-	    {NID_authority_key_identifier, "keyid:always"}};
-	const struct pki_order order = {.common_name = host->text,
-	    .not_before_us = now_us - BACKDATING_US,
-	    .not_after_us = now_us + (int64_t)days * DAY_US,
-	    .type = type,
-	    .extensions = extensions,
-	    .extension_count = ARRAY_LENGTH(extensions),
-	    .issuer = ca};
+	struct host_order parts;
 	int code = check_days(ca, days, now_us, error);
 
 	if (code < 0)
 		return code;
-	snprintf(uri, sizeof uri, "URI:" PKI_SPIFFE_SCHEME "%s" PKI_SPIFFE_FOLDER "%s", ca->trust_domain, host->text);
-	return pki_make(&order, pair, error);
+	order_for_host(&parts, ca, host, now_us, now_us + (int64_t)days * DAY_US);
+	parts.order.type = type;
+	return pki_make(&parts.order, pair, error);
+}
+
+X509 *
+pki_certify_host(const struct pki_ca *ca, const struct name *host, EVP_PKEY *key, int64_t now_us, int64_t not_after_us,
+    struct error *error)
+{
+	struct host_order parts;
+
+	if (ca->not_after_us <= now_us) {
+		error_set(error, -EINVAL, "the CA is good no more; roll it over with netbus-admin pki rollover begin");
+		return NULL;
+	}
+	if (not_after_us > ca->not_after_us)
+		not_after_us = ca->not_after_us;
+	return pki_certify(order_for_host(&parts, ca, host, now_us, not_after_us), key, error);
+}
+
+/* ---- a new CA for an old one ---- */
+
+int
+pki_cross(const struct pki_ca *old, const struct pki_ca *new, int64_t now_us, char **text, size_t *length,
+    struct error *error)
+{
+	char common_name[PKI_TRUST_DOMAIN_MAX + 16], uri[PKI_TRUST_DOMAIN_MAX + 32];
+	struct pki_extension extensions[CA_EXTENSIONS];
+	struct pki_order order = order_for_ca(new->trust_domain, common_name, uri, extensions, now_us);
+	X509 *certificate;
+	int code;
+
+	order.issuer = old;
+	order.not_after_us = old->not_after_us < new->not_after_us ? old->not_after_us : new->not_after_us;
+	certificate = pki_certify(&order, new->key, error);
+	if (certificate == NULL)
+		return error ? error->code : -EIO;
+	code = pki_print_certificate(certificate, text, length);
+	X509_free(certificate);
+	return code < 0 ? error_errno(error, code, "a certificate cannot be written as PEM") : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The small PKI of netbus-admin: one certificate authority for a trust domain, and certificates of hosts as netbus-keys accepts
- * them. Texts are PEM; who reads and writes the files is the caller. Time comes from the caller too. Runs in netbus-admin only.
+ * them. Texts are PEM; who reads and writes the files is the caller. Time comes from the caller too. Runs in netbus-admin, and
+ * where a CA is enrolled with, in netbus-keys.
  *
  * CA:    Ed25519, CN "<trust domain> Netbus CA", URI SAN spiffe://<trust domain>, CA:TRUE pathlen:0, keyCertSign + cRLSign.
  * Host:  Ed25519 or P-256, URI SAN spiffe://<trust domain>/host/<name>, CA:FALSE, digitalSignature, serverAuth + clientAuth.
@@ -19,6 +20,7 @@
 /* With "/" and a host's name behind it, it must fit into the name of a seal key (SEAL_NAME_MAX). */
 #define PKI_TRUST_DOMAIN_MAX 180
 #define PKI_DAYS_DEFAULT     90
+#define PKI_BACKDATING_US    INT64_C(300000000) /* certificates begin so long before they are made: clocks of hosts may be a little behind */
 #define PKI_DAYS_MAX         3650
 
 enum pki_key_type { PKI_ED25519, PKI_P256 };
@@ -44,6 +46,11 @@ struct pki_ca *pki_ca_parse(const char *certificate, size_t certificate_length, 
     int64_t now_us, struct error *error);
 void pki_ca_free(struct pki_ca *ca);
 const char *pki_ca_trust_domain(const struct pki_ca *ca);
+
+/* The new CA's key as the old one certifies it (RFC 4210 4.4.1, "new with old"): with it in front of the bundle, who trusts the old CA only accepts what the
+ * new one signs. PEM, malloc'd. */
+int pki_cross(const struct pki_ca *old, const struct pki_ca *new, int64_t now_us, char **text, size_t *length,
+    struct error *error);
 
 /* A new key, and a certificate for it that is good for 1..PKI_DAYS_MAX days, but not longer than the CA's own. */
 int pki_issue(const struct pki_ca *ca, const struct name *host, enum pki_key_type type, unsigned days, int64_t now_us,

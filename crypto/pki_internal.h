@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inside crypto/pki*.c, which run in netbus-admin only.
+ * Inside crypto/pki*.c, which run in netbus-admin; what issues certificates also in netbus-keys of an enroller.
  *
  *   pki.c           what is made: the CA, and a host's certificate
  *   pki_make.c      one certificate with its extensions, signed
@@ -24,6 +24,12 @@ struct pki_ca {
 	int64_t not_after_us;
 };
 
+/* ---- pki.c ---- */
+
+/* A certificate for somebody's public key, at most as long as the CA's own. NULL with error set. */
+X509 *pki_certify_host(const struct pki_ca *ca, const struct name *host, EVP_PKEY *key, int64_t now_us,
+    int64_t not_after_us, struct error *error);
+
 /* ---- pki_make.c ---- */
 
 struct pki_extension {
@@ -41,6 +47,10 @@ struct pki_order {
 	const struct pki_ca *issuer;
 };
 
+/* A certificate for the public half of `key`; order->type is not looked at. NULL with error set. */
+X509 *pki_certify(const struct pki_order *order, EVP_PKEY *key, struct error *error);
+/* PEM, malloc'd and terminated. 0 or -ENOMEM. */
+int pki_print_certificate(X509 *certificate, char **text, size_t *length);
 /* Makes a key and its certificate. */
 int pki_make(const struct pki_order *order, struct pki_pair *pair, struct error *error);
 /* "<what>: <reason of the library>", and its queue of errors is empty after that. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One new key, and one certificate for it (crypto/pki.h). Runs in netbus-admin. All input is ours or checked by pki.c: values of
+ * One new key, and one certificate for it or for a key that is there (crypto/pki.h). Runs in netbus-admin and, for keys of others, in netbus-keys. All input is ours or checked by pki.c: values of
  * extensions go to OpenSSL in its configuration notation, where a comma or a line in a name would mean something.
  */
 #include <errno.h>
@@ -167,19 +167,42 @@ print_pair(X509 *certificate, EVP_PKEY *key, struct pki_pair *pair)
 	       take_text(secret, &pair->key, &pair->key_length);
 }
 
+X509 *
+pki_certify(const struct pki_order *order, EVP_PKEY *key, struct error *error)
+{
+	AUTO(free_certificate)
+	X509 *certificate = X509_new();
+
+	if (certificate == NULL || !fill(certificate, key, order)) {
+		pki_library_error(error, "a certificate cannot be made");
+		return NULL;
+	}
+	return TAKE(certificate);
+}
+
+int
+pki_print_certificate(X509 *certificate, char **text, size_t *length)
+{
+	AUTO(free_bio)
+	BIO *bio = BIO_new(BIO_s_mem());
+
+	return bio != NULL && PEM_write_bio_X509(bio, certificate) == 1 && take_text(bio, text, length) ? 0 : -ENOMEM;
+}
+
 int
 pki_make(const struct pki_order *order, struct pki_pair *pair, struct error *error)
 {
 	AUTO(free_key)
 	EVP_PKEY *key = new_key(order->type);
 	AUTO(free_certificate)
-	X509 *certificate = X509_new();
+	X509 *certificate = NULL;
 	struct pki_pair made = {0};
 
-	if (key == NULL || certificate == NULL)
+	if (key == NULL)
 		return pki_library_error(error, "a key cannot be made");
-	if (!fill(certificate, key, order))
-		return pki_library_error(error, "a certificate cannot be made");
+	certificate = pki_certify(order, key, error);
+	if (certificate == NULL)
+		return error ? error->code : -EIO;
 	if (!print_pair(certificate, key, &made)) {
 		pki_pair_clear(&made);
 		return pki_library_error(error, "a certificate cannot be written as PEM");

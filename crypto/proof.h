@@ -44,6 +44,9 @@ int keystore_commit(struct keystore *store, const char *host, struct error *erro
 const struct spiffe_id *keystore_identity(const struct keystore *store);
 const char *keystore_fingerprint(const struct keystore *store);
 int64_t keystore_not_after_us(const struct keystore *store);
+int64_t keystore_not_before_us(const struct keystore *store);
+int64_t keystore_ca_not_after_us(const struct keystore *store); /* of the CA above our certificate */
+unsigned keystore_ca_count(const struct keystore *store);       /* in the bundle */
 /* u24 length + DER for each certificate, leaf first. */
 const uint8_t *keystore_chain(const struct keystore *store, size_t *length);
 int keystore_sign(

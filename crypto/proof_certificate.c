@@ -101,17 +101,46 @@ certificate_fingerprint(const X509 *certificate, char fingerprint[static 65])
 	return 0;
 }
 
-int
-certificate_not_after(const X509 *certificate, int64_t *us)
+static int
+read_time(const ASN1_TIME *time, int64_t *us)
 {
 	struct tm tm;
 	time_t seconds;
 
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
+	if (ASN1_TIME_to_tm(time, &tm) != 1)
 		return -EINVAL;
 	seconds = timegm(&tm);
 	if (seconds < 0) /* before 1970: there is no such certificate of ours */
 		return -EINVAL;
 	*us = (int64_t)seconds * 1000000;
+	return 0;
+}
+
+int
+certificate_not_after(const X509 *certificate, int64_t *us)
+{
+	return read_time(X509_get0_notAfter(certificate), us);
+}
+
+int
+certificate_not_before(const X509 *certificate, int64_t *us)
+{
+	return read_time(X509_get0_notBefore(certificate), us);
+}
+
+int
+certificate_write(struct writer *writer, X509 *certificate)
+{
+	int length = i2d_X509(certificate, NULL);
+	uint8_t *der;
+
+	if (length <= 0)
+		return -EFBIG;
+	write_u8(writer, (uint8_t)(length >> 16));
+	write_u16(writer, (uint16_t)length);
+	der = write_room(writer, (size_t)length);
+	if (der == NULL)
+		return -EFBIG;
+	i2d_X509(certificate, &der);
 	return 0;
 }

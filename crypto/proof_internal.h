@@ -5,6 +5,7 @@
  *   spiffe.c            spiffe://domain/host/name
  *   keystore.c          key, chain, bundle and seal key; what they are used for
  *   keystore_load.c     their files, and held against each other
+ *   keystore_enrol.c    an enroller's CA, and what it signs
  *   proof_certificate.c what one certificate says
  *   proof_chain.c       whether a chain is good: peers' and our own
  *   proof_transcript.c  the messages of a handshake, and their hash
@@ -20,6 +21,7 @@
 #include <time.h>
 
 #include "base/auto.h"
+#include "base/bytes.h"
 #include "crypto/proof.h"
 #include "crypto/seal.h"
 
@@ -73,10 +75,34 @@ struct keystore {
 	size_t chain_length;
 	struct spiffe_id identity;
 	char fingerprint[65];
-	int64_t not_after_us;
+	int64_t not_after_us, not_before_us, ca_not_after_us;
+
+	/* of an enroller (keystore_enrol.c); all NULL when it is none */
+	struct pki_ca *authority;
+	STACK_OF(X509) * authority_bundle, *cross;
+	X509_STORE *authority_store; /* the same bundle */
+	char *authority_texts[3];    /* enum authority_file; until the commit */
+	char authority_fingerprint[65];
 };
 
 struct keystore *keystore_hold(struct keystore *store);
+
+/* ---- keystore_load.c ---- */
+
+#define BUNDLE_MOST 64
+
+/* All certificates of a PEM text, in order: 1 to `most`, else NULL. */
+STACK_OF(X509) * certificates_read(const char *text, size_t length, int most);
+/* A pem_password_cb: there is none. */
+int certificates_no_passphrase(char *room, int length, int is_writing, void *owner);
+
+/* ---- keystore_enrol.c ---- */
+
+enum authority_file { AUTHORITY_CA, AUTHORITY_KEY, AUTHORITY_CROSS, AUTHORITY_FILES };
+int authority_add(
+    struct keystore *store, enum authority_file file, const char *text, size_t length, struct error *error);
+int authority_commit(struct keystore *store, struct error *error);
+void authority_wipe_texts(struct keystore *store);
 
 /* ---- proof_certificate.c ---- */
 
@@ -89,6 +115,9 @@ int certificate_identity(const X509 *certificate, struct spiffe_id *id, struct e
 int certificate_fingerprint(const X509 *certificate, char fingerprint[static 65]);
 /* 0 or -EINVAL. */
 int certificate_not_after(const X509 *certificate, int64_t *us);
+int certificate_not_before(const X509 *certificate, int64_t *us);
+/* u24 length + DER. 0 or -EFBIG. */
+int certificate_write(struct writer *writer, X509 *certificate);
 /* "subject '...'": for a certificate that has no better name. */
 void certificate_print(const X509 *certificate, char shown[static SHOWN_LEN]);
 

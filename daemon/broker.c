@@ -161,6 +161,8 @@ on_keys(struct watch *watch, uint32_t events)
 			process_proved(&broker, &message.body.proved);
 		else if (message.number == MSG_SEALED)
 			seal_done(&broker, &message.body.sealed);
+		else if (message.number == MSG_ISSUED)
+			enrol_issued(&broker, &message.body.issued);
 	}
 	if (got != -EAGAIN)
 		broker_fail(&broker, "the channel to netbus-keys is gone");
@@ -231,6 +233,12 @@ take_monitor_message(struct channel_message *message)
 		return;
 	case MSG_LISTENING:
 		take_listening(message->body.listening.address);
+		return;
+	case MSG_ENROLLING:
+		snprintf(broker.enrolling, sizeof broker.enrolling, "%s", message->body.enrolling.address);
+		return;
+	case MSG_RENEWED:
+		renew_heard(&broker, &message->body.renewed);
 		return;
 	case MSG_IDENTITY_IS:
 		broker.identity = message->body.identity_is;
@@ -326,6 +334,7 @@ start(struct error *error)
 	int code;
 
 	faults_init(&broker.faults);
+	bucket_init(&broker.strangers, 1, LIMIT_STRANGERS, clock_monotonic_ns());
 	broker.started_us = clock_wall_us();
 	broker.monitor = (struct channel){.fd = FD_MONITOR, .self = ROLE_BROKER, .peer = ROLE_MONITOR, .state = CH_NEW};
 	outbox_init(&broker.outbox, &broker.monitor, &broker.on_monitor);

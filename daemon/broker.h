@@ -14,6 +14,7 @@
 
 #include "authz/authz.h"
 #include "authz/lease.h"
+#include "base/bucket.h"
 #include "base/buffer.h"
 #include "base/loop.h"
 #include "crypto/ticket.h"
@@ -43,14 +44,23 @@ struct shown_ticket {
 
 /* ---- processes that speak with us: sessions and attachments ---- */
 
+/* One newcomer's request, while netbus-keys looks at it (broker_enrol.c). */
+struct enrolment {
+	uint8_t newcomer_nonce[32], nonce[32];
+	struct msg_enrol_statement statement; /* untrusted until netbus-keys has certified it */
+	bool asked;
+};
+
 struct process {
 	struct process *next, *prev;
 	struct broker *broker;
 	uint32_t id;
-	bool is_attach;
+	bool is_attach, is_enrol;
 	uint32_t attachment; /* of an attach process */
 	char source[64];
 	char host[NAME_LEN_MAX + 1]; /* proved; "" not yet */
+	char key[65];                /* fingerprint of the key that proved it */
+	struct enrolment enrolment;
 	int64_t since_us;
 	struct channel channel; /* fd -1 once it closed */
 	struct watch on_message;
@@ -154,6 +164,7 @@ struct client {
 	char name[NAME_LEN_MAX + 1]; /* "root", "uid:1000": goes into the trail */
 	struct buffer out;           /* u16 length and bytes, each a packet */
 	bool busy;                   /* a request is being carried out */
+	bool renewing;               /* it waits for our own certificate's renewal */
 	struct events *events;       /* owned; who is told the trail, NULL: nobody */
 	bool gone;
 };
@@ -194,6 +205,8 @@ struct broker {
 	bool has_identity;
 	char listening[CONFIG_LISTEN_MAX][CONFIG_ADDRESS_LEN];
 	size_t listening_count;
+	char enrolling[CONFIG_ADDRESS_LEN]; /* "": no enroller */
+	struct bucket strangers;            /* refusals of strangers that the trail takes */
 
 	struct process *processes;
 	struct lease *leases;
@@ -248,6 +261,7 @@ struct question {
 	enum policy_mode mode;
 	bool proved;
 	const struct shown_ticket *ticket; /* NULL: none */
+	const char *key; /* fingerprint of the key that proved the host; NULL: not asked for */
 };
 /* The policy's and authz's answer from the facts of now. *expires_us: when a lease ends at the latest, 0 = never. `renewing`: for a lease that holds the
  * share itself, so that bars, holders and quota are not asked. */
@@ -347,6 +361,25 @@ void guest_refused(struct broker *broker, const struct msg_attach_refused *refus
 void guest_process_gone(struct process *process, const char *cause);
 void guests_finish(struct broker *broker);
 int guests_reconcile(struct broker *broker, struct error *error);
+
+/* ---- broker_enrol.c: newcomers and renewals ---- */
+void enrol_begins(struct process *enrol, const struct msg_enrol_begin *begin);
+void enrol_asks(struct process *enrol, const struct msg_enrol_ask *ask);
+void enrol_issued(struct broker *broker, const struct msg_issued *issued);
+
+/* ---- broker_token.c: join tokens, and our own renewal, for operators ---- */
+void tokens_asked(struct client *client);
+void token_add_asked(struct client *client, const struct msg_token_add *ask);
+void token_withdraw_asked(struct client *client, const struct msg_token_withdraw *ask);
+void renew_asked(struct client *client, const struct msg_renew_ask *ask);
+void renew_heard(struct broker *broker, const struct msg_renewed *renewed);
+const char *token_state(const struct db_token *token, int64_t now_us);
+
+/* ---- broker_deny.c: hosts and keys that are denied ---- */
+/* Whether a host or a key of its is; also when it cannot be known. */
+bool peer_is_denied(struct broker *broker, const char *host, const char *key);
+void host_deny_asked(struct client *client, const struct msg_host_deny *ask);
+void key_deny_asked(struct client *client, const struct msg_key_deny *ask);
 
 /* ---- broker_revoke.c ---- */
 void revoke_asked(struct client *client, const struct msg_revoke *ask);

@@ -286,7 +286,7 @@ session_asks_attach(struct process *session, const struct msg_ask_attach *ask)
 		return;
 	}
 	const struct question question = {session->host, vm.text, share.text, VERB_ATTACH, (enum policy_mode)ask->mode,
-	    session->channel.state == CH_PROVED, &ticket};
+	    session->channel.state == CH_PROVED, &ticket, session->key};
 
 	ticket_take(broker, ask, &ticket);
 	broker_decide(broker, &question, false, &verdict, &expires_us);
@@ -316,6 +316,10 @@ session_asks_join(struct process *session, const struct msg_ask_join *ask)
 
 	if (lease == NULL || strcmp(lease->row.host, session->host) != 0) { /* another host's lease is none */
 		refuse(session, &record, REASON_LEASE_UNKNOWN);
+		return;
+	}
+	if (peer_is_denied(session->broker, session->host, session->key)) {
+		refuse(session, &record, REASON_HOST_DENIED);
 		return;
 	}
 	lease->asking = &asking;

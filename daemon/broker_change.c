@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "daemon/broker.h"
-#include "daemon/timers.h"
 
 /* The names in a request, and whether this client may speak of them. Says what is wrong. */
 static bool
@@ -257,56 +256,6 @@ host_put(struct client *client, const struct msg_host_put *ask)
 		client_done(client, ADMIN_OK, seq, "%s is known at %s", ask->host, ask->address);
 }
 
-/* Its leases end; the answer waits for that. */
-static void
-end_leases_of(struct client *client, const char *host, uint64_t seq)
-{
-	struct revoke *revoke = revoke_new(client, "denied");
-
-	if (revoke == NULL) {
-		client_done(client, ADMIN_FAILURE, seq,
-		    "the host is denied, but out of memory while its leases were ended: revoke them with --host");
-		return;
-	}
-	revoke->record = seq;
-	revoke->waiting = 1;
-	for (struct lease *lease = client->broker->leases; lease; lease = lease->next)
-		if (lease_is_live(lease) && strcmp(lease->row.host, host) == 0)
-			revoke_lease(revoke, lease, REASON_HOST_DENIED, TIMER_CHANGE_COURTESY_MS);
-	revoke->waiting--;
-	revoke_begun(revoke);
-}
-
-static void
-host_deny(struct client *client, const struct msg_host_deny *ask)
-{
-	struct record record = {.event = ask->denied ? EVENT_HOST_DENY : EVENT_HOST_ALLOW,
-	    .host = ask->host,
-	    .admin = client->name,
-	    .detail = {{"why", ask->reason, 0}},
-	    .detail_count = 1};
-	struct error error = {0};
-	struct db_host host;
-	uint64_t seq = 0;
-
-	if (!check_names(client, "", "", ask->host))
-		return;
-	load_host(client, ask->host, &host);
-	if (ask->dry_run || host.denied == (bool)ask->denied) {
-		client_done(client, ADMIN_OK, 0, "%s %s %s", ask->host,
-		    host.denied == (bool)ask->denied ? "is already" : "would be", ask->denied ? "denied" : "allowed");
-		return;
-	}
-	host.denied = ask->denied;
-	snprintf(host.reason, sizeof host.reason, "%s", ask->denied ? ask->reason : "");
-	if (store_host(client, &host, &record, &seq, &error) < 0)
-		client_done(client, ADMIN_FAILURE, 0, "%s", error.text);
-	else if (ask->denied)
-		end_leases_of(client, ask->host, seq);
-	else
-		client_done(client, ADMIN_OK, seq, "%s is allowed again", ask->host);
-}
-
 /* ---- policy ---- */
 
 static void
@@ -372,6 +321,20 @@ revoke_checked(struct client *client, const struct msg_revoke *ask)
 		revoke_asked(client, ask);
 }
 
+static void
+host_deny_checked(struct client *client, const struct msg_host_deny *ask)
+{
+	if (check_names(client, "", "", ask->host))
+		host_deny_asked(client, ask);
+}
+
+static void
+token_add_checked(struct client *client, const struct msg_token_add *ask)
+{
+	if (check_names(client, "", "", ask->host) && check_trail(client))
+		token_add_asked(client, ask);
+}
+
 void
 admin_change(struct client *client, uint16_t number, const union admin_body *body)
 {
@@ -404,7 +367,19 @@ admin_change(struct client *client, uint16_t number, const union admin_body *bod
 		host_put(client, &body->host_put);
 		return;
 	case ADMIN_HOST_DENY:
-		host_deny(client, &body->host_deny);
+		host_deny_checked(client, &body->host_deny);
+		return;
+	case ADMIN_KEY_DENY:
+		key_deny_asked(client, &body->key_deny);
+		return;
+	case ADMIN_TOKEN_ADD:
+		token_add_checked(client, &body->token_add);
+		return;
+	case ADMIN_TOKEN_WITHDRAW:
+		token_withdraw_asked(client, &body->token_withdraw);
+		return;
+	case ADMIN_RENEW_ASK:
+		renew_asked(client, &body->renew_ask);
 		return;
 	default:
 		client_done(client, ADMIN_FAILURE, 0,

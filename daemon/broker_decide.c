@@ -164,7 +164,6 @@ gather_facts(struct broker *broker, const struct question *question, bool renewi
     char limit[static LIMIT_TEXT_LEN])
 {
 	struct db_share share;
-	struct db_host host;
 	struct db_lease_count count = {0};
 	enum reason ticket = ticket_now(broker, question, clock_wall_us());
 
@@ -175,7 +174,7 @@ gather_facts(struct broker *broker, const struct question *question, bool renewi
 	    .audit_ok = db_trail_ok(broker->db) || renewing,
 	    .state_ok = true, /* a state that cannot be written shows when the lease is stored, and refuses then */
 	};
-	facts->host_denied = db_host_get(broker->db, question->host, &host) == 0 && host.denied;
+	facts->host_denied = peer_is_denied(broker, question->host, question->key);
 	if (db_share_get(broker->db, question->share, &share) == 0 && share.configured) {
 		facts->share_known = true;
 		facts->share_enabled = share.enabled || renewing;

@@ -248,6 +248,11 @@ guest_begin(struct client *client, const struct msg_guest_attach *ask)
 		    ask->exporter, ask->exporter);
 		return;
 	}
+	if (peer_is_denied(broker, ask->exporter, NULL)) {
+		client_done(client, ADMIN_DENIED, 0, "the export host %s is denied here; netbus-admin host allow %s takes that back",
+		    ask->exporter, ask->exporter);
+		return;
+	}
 	if (socket_path(broker, ask, path, sizeof path, &error) < 0) {
 		client_done(client, ADMIN_USAGE, 0, "%s", error.text);
 		return;

@@ -87,6 +87,12 @@ take_message(struct process *process, const struct channel_message *message)
 	case MSG_LEAVE:
 		session_leaves(process, &message->body.leave);
 		return;
+	case MSG_ENROL_BEGIN:
+		enrol_begins(process, &message->body.enrol_begin);
+		return;
+	case MSG_ENROL_ASK:
+		enrol_asks(process, &message->body.enrol_ask);
+		return;
 	case MSG_ATTACH_UP:
 		guest_up(process, &message->body.attach_up);
 		return;
@@ -142,7 +148,9 @@ void
 process_new(struct broker *broker, const struct msg_peer_new *new, int fd)
 {
 	struct process *process = calloc(1, sizeof *process);
-	enum role role = new->kind == PEER_ATTACH ? ROLE_ATTACH : ROLE_SESSION;
+	enum role role = new->kind == PEER_ATTACH  ? ROLE_ATTACH
+			 : new->kind == PEER_ENROL ? ROLE_ENROL
+						   : ROLE_SESSION;
 
 	if (process == NULL) {
 		close(fd);
@@ -152,6 +160,7 @@ process_new(struct broker *broker, const struct msg_peer_new *new, int fd)
 	process->broker = broker;
 	process->id = new->id;
 	process->is_attach = role == ROLE_ATTACH;
+	process->is_enrol = role == ROLE_ENROL;
 	process->attachment = new->attachment;
 	process->since_us = clock_wall_us();
 	snprintf(process->source, sizeof process->source, "%s", new->source);
@@ -199,8 +208,16 @@ process_proved(struct broker *broker, const struct msg_proved *proved)
 {
 	struct process *process = process_find(broker, proved->id);
 
-	if (process == NULL || process->channel.state != CH_NEW)
-		return; /* it ended meanwhile; further lanes of an attachment are proved by netbus-keys alone */
+	if (process == NULL || process->is_enrol) /* it ended meanwhile */
+		return;
+	/* A denied attacher may ask, and its refusal is recorded; a denied exporter gives us nothing that we want. */
+	if (process->is_attach && peer_is_denied(broker, proved->host, proved->fingerprint)) {
+		process_drop(process, "the export host %s, or its key, is denied here", proved->host);
+		return;
+	}
+	snprintf(process->key, sizeof process->key, "%s", proved->fingerprint);
+	if (process->channel.state != CH_NEW)
+		return; /* further lanes of an attachment are proved by netbus-keys alone */
 	snprintf(process->host, sizeof process->host, "%s", proved->host);
 	process->channel.state = CH_PROVED;
 	broker_tell_monitor(broker, MSG_PROVED_NOTE, &(struct msg_proved_note){.id = process->id});

@@ -727,6 +727,9 @@ admin_read(struct client *client, uint16_t number, const union admin_body *body)
 	case ADMIN_GET_BARS:
 		bars_asked(client, &body->get_bars);
 		return;
+	case ADMIN_GET_TOKENS:
+		tokens_asked(client);
+		return;
 	case ADMIN_GET_FINDINGS:
 		get_findings(client);
 		return;

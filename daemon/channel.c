@@ -26,6 +26,10 @@ role_name(enum role role)
 		return "netbus-session";
 	case ROLE_ATTACH:
 		return "netbus-attach";
+	case ROLE_ENROL:
+		return "netbus-enrol";
+	case ROLE_JOIN:
+		return "netbus-join";
 	case ROLE_BROKER:
 		return "netbus-broker";
 	case ROLE_KEYS:

@@ -597,6 +597,52 @@ take_peers(struct parse *parse, const struct yaml *value, void *into)
 	}
 }
 
+/* ---- enrolment ---- */
+
+static void
+take_enrol_listen(struct parse *parse, const struct yaml *value, void *into)
+{
+	take_address(parse, value, true, ((struct config *)into)->enrol_listen);
+}
+
+static void
+take_enrol_ca(struct parse *parse, const struct yaml *value, void *into)
+{
+	take_path(parse, value, &((struct config *)into)->enrol_ca);
+}
+
+static void
+take_enrol_life(struct parse *parse, const struct yaml *value, void *into)
+{
+	int64_t us;
+
+	if (!is_kind(parse, value, YAML_SCALAR))
+		return;
+	if (parse_duration(value->text, &us, NULL) < 0 || us < CONFIG_LIFE_LEAST_US || us > CONFIG_LIFE_MOST_US)
+		FAULT(parse, value, "life: '%s' is no life of a certificate; allowed: 10s to 3650d, such as 90d", value->text);
+	else
+		((struct config *)into)->enrol_life_us = us;
+}
+
+static const struct key enrol_keys[] = {
+    {"listen", take_enrol_listen}, {"ca", take_enrol_ca}, {"life", take_enrol_life}, {NULL, NULL}};
+
+static void
+take_enrol(struct parse *parse, const struct yaml *value, void *into)
+{
+	struct config *config = into;
+
+	take_map(parse, value, enrol_keys, config);
+	if (value->kind == YAML_MAP && (yaml_find(value, "listen") == NULL || yaml_find(value, "ca") == NULL))
+		FAULT(parse, value, "enrol: both listen (an address for newcomers) and ca (the directory that pki init made) are needed");
+}
+
+static void
+take_enroller(struct parse *parse, const struct yaml *value, void *into)
+{
+	take_address(parse, value, false, ((struct config *)into)->enroller);
+}
+
 static const struct key file_keys[] = {
     {"version", take_version},
     {"host", take_host},
@@ -609,6 +655,8 @@ static const struct key file_keys[] = {
     {"lease_ttl", take_lease_ttl},
     {"poll_us", take_poll},
     {"ticket_keys", take_ticket_keys},
+    {"enrol", take_enrol},
+    {"enroller", take_enroller},
     {NULL, NULL},
 };
 
@@ -682,6 +730,7 @@ config_parse(const char *name, const char *text, size_t length, const char *root
 	parse.config = config;
 	config->lease_ttl_ms = LEASE_TTL_DEFAULT_MS;
 	config->poll_us = CONFIG_POLL_DEFAULT;
+	config->enrol_life_us = CONFIG_LIFE_DEFAULT_US;
 	demand(&parse, "version", "1");
 	demand(&parse, "host", "m1");
 	take_map(&parse, yaml_root(parse.file), file_keys, config);
@@ -740,7 +789,7 @@ config_free(struct config *config)
 		free(config->ticket_keys[i]);
 	free_people(&config->operators);
 	free_people(&config->auditors);
-	char *const texts[] = {config->attach_directory, config->attach_group, config->state_directory,
+	char *const texts[] = {config->enrol_ca, config->attach_directory, config->attach_group, config->state_directory,
 	    config->log_directory, config->run_directory, config->pki_directory, config->policy_directory,
 	    config->state_db, config->audit_trail, config->audit_checkpoint, config->epoch_mark, config->admin_socket};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)

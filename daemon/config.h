@@ -53,6 +53,11 @@ struct config_peer {
 	char address[CONFIG_ADDRESS_LEN];
 };
 
+/* Of enrol: life. */
+#define CONFIG_LIFE_DEFAULT_US (INT64_C(90) * 86400 * 1000000)
+#define CONFIG_LIFE_LEAST_US   (INT64_C(10) * 1000000)
+#define CONFIG_LIFE_MOST_US    (INT64_C(3650) * 86400 * 1000000)
+
 /* Of poll_us. */
 #define CONFIG_POLL_DEFAULT 200u
 #define CONFIG_POLL_MOST    1000u
@@ -79,6 +84,12 @@ struct config {
 	/* Who may sign placement tickets: "k4.public...." or the absolute path of a file that has it; netbus-broker reads those. */
 	char *ticket_keys[TICKET_KEYS_MOST];
 	size_t ticket_key_count;
+	/* Of an enroller: it lets newcomers in, and renews. `enrol_listen` "": this host is none. */
+	char enrol_listen[CONFIG_ADDRESS_LEN];
+	char *enrol_ca;        /* directory of the CA, or NULL */
+	int64_t enrol_life_us; /* of a certificate (default 90 days) */
+
+	char enroller[CONFIG_ADDRESS_LEN]; /* where our own certificate is renewed; "": nowhere */
 
 	char *attach_directory; /* /run/netbus/nbd */
 	char *attach_group;     /* group of the sockets in it, or NULL */

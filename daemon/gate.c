@@ -77,7 +77,7 @@ take_message(const struct channel_message *message)
 
 	switch (message->number) {
 	case MSG_GATE_LISTEN:
-		gate_listen(&gate, body->gate_listen.address);
+		gate_listen(&gate, &body->gate_listen);
 		return;
 	case MSG_GATE_CONNECT:
 		gate_connect(&gate, &body->gate_connect);

@@ -13,7 +13,7 @@
 #include "daemon/outbox.h"
 #include "daemon/gate_admit.h"
 
-#define GATE_LISTENERS_MAX 16
+#define GATE_LISTENERS_MAX 17 /* CONFIG_LISTEN_MAX, and one for newcomers */
 
 struct gate;
 
@@ -21,6 +21,7 @@ struct listener {
 	struct gate *gate;
 	struct watch watch;
 	int fd;
+	uint8_t door; /* enum door */
 };
 
 /* A connection that has not spoken yet, or spoke and waits for a place among the unproved. */
@@ -30,6 +31,7 @@ struct waiting {
 	struct watch watch;
 	struct timer silence;
 	int fd;
+	uint8_t door;
 	bool spoke;
 	char source[ADDRESS_TEXT_LEN];
 };
@@ -70,7 +72,7 @@ bool gate_is_behind(const struct gate *gate);
 void gate_set_options(int fd);
 
 /* ---- gate_accept.c ---- */
-void gate_listen(struct gate *gate, const char *address);
+void gate_listen(struct gate *gate, const struct msg_gate_listen *order);
 /* There may be room among the unproved now. */
 void gate_pass_on(struct gate *gate);
 void gate_accept_clear(struct gate *gate);

@@ -70,7 +70,7 @@ static bool
 try_pass(struct waiting *waiting)
 {
 	struct gate *gate = waiting->gate;
-	struct msg_gate_accepted accepted = {0};
+	struct msg_gate_accepted accepted = {.door = waiting->door};
 
 	if (gate_is_behind(gate) || !admit_pass(gate->admit, waiting->source))
 		return false;
@@ -146,7 +146,7 @@ may_come(struct gate *gate, const char *source)
 }
 
 static void
-take_in(struct gate *gate, int fd, const char *source)
+take_in(struct gate *gate, int fd, uint8_t door, const char *source)
 {
 	struct waiting *waiting = calloc(1, sizeof *waiting);
 
@@ -157,6 +157,7 @@ take_in(struct gate *gate, int fd, const char *source)
 	}
 	waiting->gate = gate;
 	waiting->fd = fd;
+	waiting->door = door;
 	snprintf(waiting->source, sizeof waiting->source, "%s", source);
 	waiting->prev = gate->newest;
 	*(gate->newest ? &gate->newest->next : &gate->oldest) = waiting;
@@ -204,7 +205,8 @@ on_accept_error(struct gate *gate, int error)
 static void
 on_listener(struct watch *watch, uint32_t events)
 {
-	struct gate *gate = CONTAINER_OF(watch, struct listener, watch)->gate;
+	struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
+	struct gate *gate = listener->gate;
 
 	(void)events;
 	for (unsigned i = 0; i < ACCEPTS_PER_TURN && !gate->is_paused; i++) {
@@ -220,7 +222,7 @@ on_listener(struct watch *watch, uint32_t events)
 		}
 		address_print_source(&address, source);
 		if (may_come(gate, source))
-			take_in(gate, fd, source);
+			take_in(gate, fd, listener->door, source);
 		else
 			close(fd);
 	}
@@ -257,18 +259,18 @@ open_listener(const char *text, union address *address, struct error *error)
 }
 
 void
-gate_listen(struct gate *gate, const char *text)
+gate_listen(struct gate *gate, const struct msg_gate_listen *order)
 {
 	struct listener *listener = &gate->listeners[gate->listener_count];
-	struct msg_gate_listening told = {0};
+	struct msg_gate_listening told = {.door = order->door};
 	struct error error = {0};
 	union address address;
 	int fd = gate->listener_count == GATE_LISTENERS_MAX
 		     ? error_set(&error, -ENOBUFS, "too many addresses to listen on")
-		     : open_listener(text, &address, &error);
+		     : open_listener(order->address, &address, &error);
 
 	if (fd >= 0) {
-		*listener = (struct listener){.gate = gate, .fd = fd};
+		*listener = (struct listener){.gate = gate, .fd = fd, .door = order->door};
 		told.ok = watch_start(gate->loop, &listener->watch, fd, EPOLLIN, on_listener) == 0;
 		gate->listener_count++;
 		address_print(&address, told.address);

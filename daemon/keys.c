@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * netbus-keys: holds our private key, the trust bundle and the seal key, and does three things with them: signs our side of TLS handshakes, says
- * who a peer is (to the broker first), seals checkpoints of the audit trail. Started once by the monitor, which hands over the files' descriptors.
+ * who a peer is (to the broker first), seals checkpoints of the audit trail. On an enroller it holds the CA's key too, and certifies hosts' keys with it. Started once by the monitor, which hands over the files' descriptors.
  *
  * Hostile: what comes from sessions and attachments, which is what their peers said. Trusted: the monitor; the broker, which nevertheless gets
  * nothing signed but checkpoints.
@@ -83,6 +83,15 @@ answer_seal(const struct msg_seal *seal)
 	return channel_send(&keys.broker, MSG_SEALED, &sealed, -1);
 }
 
+static int
+answer_issue(const struct msg_issue *issue)
+{
+	struct msg_issued issued;
+
+	enrol_answer(&keys.files, issue, &issued);
+	return channel_send(&keys.broker, MSG_ISSUED, &issued, -1);
+}
+
 static void
 on_broker(struct watch *watch, uint32_t events)
 {
@@ -93,6 +102,8 @@ on_broker(struct watch *watch, uint32_t events)
 	if (got == -EAGAIN)
 		return;
 	if (got > 0 && message.number == MSG_SEAL && answer_seal(&message.body.seal) == 0)
+		return;
+	if (got > 0 && message.number == MSG_ISSUE && answer_issue(&message.body.issue) == 0)
 		return;
 	lose_broker(); /* if it is not the end, the monitor says so */
 }

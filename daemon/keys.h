@@ -5,6 +5,7 @@
  *   keys.c            the process: start, the monitor, the broker
  *   keys_files.c      key files, and which of them are in force
  *   keys_handshake.c  a session or attachment, and its handshakes
+ *   keys_enrol.c      certificates for newcomers
  */
 #ifndef NETBUS_DAEMON_KEYS_H
 #define NETBUS_DAEMON_KEYS_H
@@ -49,6 +50,11 @@ struct desks {
 /* Takes fd. */
 void desk_open(struct desks *desks, const struct msg_keys_peer *peer, int fd);
 void desks_clear(struct desks *desks);
+
+/* ---- keys_enrol.c ---- */
+
+/* What the broker orders: both signatures are checked here again, so that it can have nothing certified that nobody asked for. */
+void enrol_answer(const struct key_files *files, const struct msg_issue *issue, struct msg_issued *issued);
 
 /* The text for a message's field, cut where a letter ends. */
 void copy_text(char *field, size_t size, const char *text);

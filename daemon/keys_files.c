@@ -9,6 +9,7 @@
 #include "base/auto.h"
 #include "base/fd.h"
 #include "base/text.h"
+#include "crypto/enrol.h"
 #include "daemon/keys.h"
 
 void
@@ -34,6 +35,12 @@ file_name(uint8_t kind)
 		return "ca.pem";
 	case KEY_FILE_SEAL:
 		return "seal.key";
+	case KEY_FILE_AUTHORITY:
+		return "the CA's ca.pem";
+	case KEY_FILE_AUTHORITY_KEY:
+		return "the CA's ca.key";
+	case KEY_FILE_CROSS:
+		return "the CA's cross.pem";
 	}
 	return "a key file";
 }
@@ -76,7 +83,11 @@ describe(const struct keystore *store, struct msg_keys_ready *ready)
 	copy_text(ready->host, sizeof ready->host, identity->host.text);
 	copy_text(ready->trust_domain, sizeof ready->trust_domain, identity->trust_domain);
 	copy_text(ready->fingerprint, sizeof ready->fingerprint, keystore_fingerprint(store));
+	copy_text(ready->authority, sizeof ready->authority, keystore_authority(store));
 	ready->not_after_us = (uint64_t)keystore_not_after_us(store);
+	ready->not_before_us = (uint64_t)keystore_not_before_us(store);
+	ready->ca_not_after_us = (uint64_t)keystore_ca_not_after_us(store);
+	ready->ca_count = (uint8_t)keystore_ca_count(store);
 }
 
 void

@@ -88,6 +88,17 @@ struct credentials {
 	gid_t gid;
 };
 
+/* Our own certificate's next one (monitor_renew.c). */
+struct renewal {
+	struct timer due;
+	uint32_t connecting; /* the number that the gate was asked to connect for; 0: nothing is under way */
+	struct child *join;  /* that is at it */
+	bool asked, loading; /* an operator waits for it; the files are written, and netbus-keys reads them */
+	unsigned failures;   /* since it last worked */
+	int64_t due_us;      /* when it is tried next, wall clock; 0: never */
+	char text[1024];     /* what netbus-join said */
+};
+
 enum monitor_phase { PHASE_KEYS, PHASE_BROKER, PHASE_GATE, PHASE_RUNNING, PHASE_STOPPING, PHASE_OVER };
 
 struct monitor {
@@ -95,7 +106,7 @@ struct monitor {
 	struct config *config;
 	const char *config_path, *root; /* absolute; root "/" when none was given */
 	char program_directory[PATH_MAX];
-	struct credentials credentials[6]; /* by bit number of enum role */
+	struct credentials credentials[ROLE_COUNT]; /* by bit number of enum role */
 	int lock_fd;                       /* keeps a second netbusd away from our state */
 	enum monitor_phase phase;
 	int exit_code;
@@ -109,6 +120,7 @@ struct monitor {
 	uint32_t last_id;
 
 	struct msg_keys_ready identity; /* as netbus-keys last said */
+	struct renewal renewal;
 	unsigned listens_pending;
 	char listening[1024]; /* for the log: "a, b" */
 	struct timer stop_late;
@@ -144,6 +156,8 @@ const char *child_poll_us(const struct monitor *monitor);
 struct child *child_start(struct monitor *monitor, const struct child_plan *plan, struct error *error);
 /* The same for one that does its work and ends, with nobody else around: waits. 0 when it ended with code 0; what it printed is all that it says. */
 int child_run(struct monitor *monitor, const struct child_plan *plan, struct error *error);
+/* A number that no child has. */
+uint32_t child_fresh_id(struct monitor *monitor);
 /* SIGKILL. `cause` is said once it is reaped. Harmless when it is dead already. */
 void child_kill(struct child *child, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct child *child_find(const struct monitor *monitor, enum role role, uint32_t id);
@@ -170,6 +184,10 @@ int monitor_adopt(struct monitor *monitor, bool keep_grants, struct error *error
 int keys_send_files(struct monitor *monitor, struct error *error);
 void start_on_keys_ready(struct monitor *monitor, const struct msg_keys_ready *ready);
 void start_on_broker_ready(struct monitor *monitor);
+/* To the broker: who we are, until when. */
+void tell_identity(struct monitor *monitor);
+/* A file of ours or of the CA, in `directory`. */
+int open_key_file(const char *directory, const char *name, bool is_secret, int *fd, struct error *error);
 void start_on_listening(struct monitor *monitor, const struct msg_gate_listening *listening);
 
 /* ---- monitor_directory.c: what must exist before anything is started ---- */
@@ -189,8 +207,35 @@ void essential_ended(struct child *child, const char *cause);
 /* The broker has ended everything. */
 void stop_go_on(struct monitor *monitor);
 
+/* ---- monitor_enrol.c: newcomers ---- */
+void enrol_accepted(struct monitor *monitor, const char *source, int socket); /* takes socket */
+void enrol_ended(struct child *enrol, bool clean, const char *cause);
+/* The CA's files, of an enroller: as many as there are to `kinds` and `fds` (owned by the caller). 0 or an error. */
+#define AUTHORITY_FILES_MOST 3
+int enrol_open_files(const struct monitor *monitor, uint8_t kinds[static AUTHORITY_FILES_MOST],
+    int fds[static AUTHORITY_FILES_MOST], unsigned *count, struct error *error);
+
+/* ---- monitor_renew.c: our own next certificate ---- */
+/* netbus-keys has taken a certificate into use: when is the next one due? */
+void renew_plan(struct monitor *monitor);
+void renew_now(struct monitor *monitor); /* the broker asks for it */
+/* Whether it was for us. Takes the socket if so. */
+bool renew_connected(struct monitor *monitor, const struct msg_gate_connected *connected, int socket);
+bool renew_connect_failed(struct monitor *monitor, const struct msg_gate_connect_failed *failed);
+void renew_said(struct monitor *monitor, const struct msg_joined *joined);
+void renew_ended(struct child *join, bool clean, const char *cause);
+/* netbus-keys has read the files. */
+void renew_loaded(struct monitor *monitor, const struct msg_keys_ready *ready);
+void renew_clear(struct monitor *monitor);
+/* Before the keys are read: files that a crash left half replaced are completed. */
+int renew_complete(struct monitor *monitor, struct error *error);
+/* netbusd --join: connects, gets the first certificate, prints the key's fingerprint. Starts nothing else. */
+int monitor_join(struct monitor *monitor, const char *token, const char *address, struct error *error);
+
 /* ---- monitor_session.c ---- */
 void session_accepted(struct monitor *monitor, const char *source, int socket); /* takes socket */
+/* To the gate: what it handed on is proved, or over. */
+void session_settle(struct monitor *monitor, const char *source, bool proved);
 void session_proved(struct monitor *monitor, uint32_t id);
 void session_drop(struct monitor *monitor, const struct msg_drop *drop);
 void session_ended(struct child *session, bool clean, const char *cause);

@@ -134,8 +134,8 @@ run(const struct launch *launch)
 	_exit(EXIT_NO_EXEC);
 }
 
-static uint32_t
-fresh_id(struct monitor *monitor)
+uint32_t
+child_fresh_id(struct monitor *monitor)
 {
 	bool taken = true;
 
@@ -262,7 +262,7 @@ child_new(struct monitor *monitor, enum role role, int channel)
 		return NULL;
 	child->monitor = monitor;
 	child->role = role;
-	child->id = fresh_id(monitor);
+	child->id = child_fresh_id(monitor);
 	child->pidfd = -1;
 	outbox_init(&child->outbox, &child->channel, &child->on_message);
 	child->channel =
@@ -327,7 +327,7 @@ child_run(struct monitor *monitor, const struct child_plan *plan, struct error *
 
 	if (code < 0)
 		return error_errno(error, code, "cannot make a channel to a new %s", role_program(plan->role));
-	code = lay_out(&launch, monitor, plan, fresh_id(monitor), ends[1]);
+	code = lay_out(&launch, monitor, plan, child_fresh_id(monitor), ends[1]);
 	pid = code == 0 ? fork() : -1;
 	if (pid == 0)
 		run(&launch);

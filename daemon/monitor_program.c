@@ -23,6 +23,8 @@ static const struct {
     {ROLE_ATTACH, "netbus-attach"},
     {ROLE_BROKER, "netbus-broker"},
     {ROLE_KEYS, "netbus-keys"},
+    {ROLE_ENROL, "netbus-enrol"},
+    {ROLE_JOIN, "netbus-join"},
 };
 
 const char *
@@ -71,7 +73,7 @@ find_directory(struct monitor *monitor, struct error *error)
 	    is_complete(monitor->program_directory))
 		return 0;
 	return error_set(error, -ENOENT,
-	    "netbus-gate, netbus-session, netbus-attach, netbus-broker and netbus-keys are not all in %s or "
+	    "netbus-gate, netbus-session, netbus-attach, netbus-broker, netbus-keys, netbus-enrol and netbus-join are not all in %s or "
 	    "%s/../libexec/netbus; "
 	    "install Netbus completely",
 	    self, self);
@@ -101,6 +103,8 @@ find_users(struct monitor *monitor, struct error *error)
 		struct credentials *credentials = &monitor->credentials[__builtin_ctz(programs[i].role)];
 		const struct passwd *user;
 
+		if (programs[i].role == ROLE_JOIN) /* it writes root's key files; Landlock keeps it to them */
+			continue;
 		errno = 0;
 		user = getpwnam(programs[i].name);
 		if (user) {

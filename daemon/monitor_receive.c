@@ -35,6 +35,9 @@ take_broker_message(struct monitor *monitor, const struct channel_message *messa
 	case MSG_PROVED_NOTE:
 		session_proved(monitor, body->proved_note.id);
 		return;
+	case MSG_RENEW:
+		renew_now(monitor);
+		return;
 	case MSG_RELOADED:
 		if (body->reloaded.ok)
 			log_info("reloaded");
@@ -61,13 +64,18 @@ take_gate_message(struct monitor *monitor, const struct channel_message *message
 		start_on_listening(monitor, &body->gate_listening);
 		return;
 	case MSG_GATE_ACCEPTED:
-		session_accepted(monitor, body->gate_accepted.source, message->fd);
+		if (body->gate_accepted.door == DOOR_ENROL)
+			enrol_accepted(monitor, body->gate_accepted.source, message->fd);
+		else
+			session_accepted(monitor, body->gate_accepted.source, message->fd);
 		return;
 	case MSG_GATE_CONNECTED:
-		attach_connected(monitor, &body->gate_connected, message->fd);
+		if (!renew_connected(monitor, &body->gate_connected, message->fd))
+			attach_connected(monitor, &body->gate_connected, message->fd);
 		return;
 	case MSG_GATE_CONNECT_FAILED:
-		attach_connect_failed(monitor, &body->gate_connect_failed);
+		if (!renew_connect_failed(monitor, &body->gate_connect_failed))
+			attach_connect_failed(monitor, &body->gate_connect_failed);
 		return;
 	default:
 		monitor_fail(monitor, "netbus-gate sent message %u, which is not for the monitor", message->number);
@@ -92,6 +100,10 @@ monitor_take(struct child *child, struct channel_message *message)
 	case ROLE_ATTACH:
 		attach_want_lane(child, message->body.lane_want.lane);
 		return;
+	case ROLE_JOIN:
+		renew_said(monitor, &message->body.joined);
+		return;
+	case ROLE_ENROL:
 	case ROLE_SESSION:
 	case ROLE_MONITOR:
 		child_kill(child, "it told the monitor something");
@@ -117,6 +129,14 @@ monitor_child_ended(struct child *child, bool clean, const char *cause)
 	case ROLE_ATTACH:
 		say_end(child, clean, cause);
 		attach_ended(child, clean, cause);
+		return;
+	case ROLE_ENROL:
+		say_end(child, clean, cause);
+		enrol_ended(child, clean, cause);
+		return;
+	case ROLE_JOIN:
+		say_end(child, clean, cause);
+		renew_ended(child, clean, cause);
 		return;
 	case ROLE_GATE:
 	case ROLE_BROKER:

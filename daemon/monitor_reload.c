@@ -33,6 +33,8 @@ changed_beyond_reload(const struct config *old, const struct config *new)
 		return "host";
 	if (!same_listen(old, new))
 		return "listen";
+	if (strcmp(old->enrol_listen, new->enrol_listen) != 0)
+		return "enrol: listen";
 	if (strcmp(old->state_directory, new->state_directory) != 0 ||
 	    strcmp(old->log_directory, new->log_directory) != 0 ||
 	    strcmp(old->run_directory, new->run_directory) != 0 ||

@@ -53,8 +53,8 @@ introduction_send(const struct introduction *introduction, struct child *child, 
 	child_tell(child->monitor->keys, MSG_KEYS_PEER, &to_keys, introduction->keys[0]);
 }
 
-static void
-settle(struct monitor *monitor, const char *source, bool proved)
+void
+session_settle(struct monitor *monitor, const char *source, bool proved)
 {
 	struct msg_gate_settled settled = {.proved = proved};
 
@@ -101,7 +101,7 @@ session_accepted(struct monitor *monitor, const char *source, int socket)
 
 	if (begin(monitor, source, socket, &error) < 0) {
 		log_warning("a connection from %s is closed: %s", source, error.text);
-		settle(monitor, source, false);
+		session_settle(monitor, source, false);
 	}
 	close(socket);
 }
@@ -111,10 +111,12 @@ session_proved(struct monitor *monitor, uint32_t id)
 {
 	struct child *session = child_find(monitor, ROLE_SESSION, id);
 
+	if (session == NULL)
+		session = child_find(monitor, ROLE_ENROL, id);
 	if (session == NULL || session->proved)
 		return;
 	session->proved = true;
-	settle(monitor, session->source, true);
+	session_settle(monitor, session->source, true);
 }
 
 void
@@ -124,6 +126,8 @@ session_drop(struct monitor *monitor, const struct msg_drop *drop)
 
 	if (child == NULL)
 		child = child_find(monitor, ROLE_ATTACH, drop->id);
+	if (child == NULL)
+		child = child_find(monitor, ROLE_ENROL, drop->id);
 	if (child)
 		child_kill(child, "%s", drop->cause);
 }
@@ -138,6 +142,6 @@ session_ended(struct child *session, bool clean, const char *cause)
 	snprintf(gone.cause, sizeof gone.cause, "%s", cause);
 	child_tell(monitor->broker, MSG_PEER_GONE, &gone, -1);
 	if (!session->proved)
-		settle(monitor, session->source, false);
+		session_settle(monitor, session->source, false);
 	fences_session_ended(session);
 }

@@ -19,19 +19,20 @@
 
 /* ---- keys ---- */
 
-static int
-open_key_file(const struct monitor *monitor, const char *name, bool is_secret, int *fd, struct error *error)
+int
+open_key_file(const char *directory, const char *name, bool is_secret, int *fd, struct error *error)
 {
 	AUTO_CLOSE int file = -1;
 	char path[PATH_MAX];
 	struct stat status;
-	int code = path_print(path, sizeof path, "%s/%s", monitor->config->pki_directory, name);
+	int code = path_print(path, sizeof path, "%s/%s", directory, name);
 
 	if (code < 0)
-		return error_errno(error, code, "%s", monitor->config->pki_directory);
+		return error_errno(error, code, "%s", directory);
 	file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (file < 0 || fstat(file, &status) < 0)
-		return error_errno(error, -errno, "cannot read %s (netbus-admin pki issue makes it)", path);
+		return error_errno(error, -errno,
+		    "cannot read %s (netbusd --join gets a host's files, netbus-admin pki issue makes them)", path);
 	if (!S_ISREG(status.st_mode))
 		return error_set(error, -EINVAL, "%s is no regular file", path);
 	if (is_secret && (status.st_mode & 077))
@@ -42,30 +43,50 @@ open_key_file(const struct monitor *monitor, const char *name, bool is_secret, i
 	return 0;
 }
 
-int
-keys_send_files(struct monitor *monitor, struct error *error)
+#define HOST_FILES 4
+
+static int
+open_host_files(const struct monitor *monitor, uint8_t kinds[static HOST_FILES], int fds[static HOST_FILES],
+    unsigned *count, struct error *error)
 {
 	static const struct {
 		enum key_file_kind kind;
 		const char *name;
 		bool is_secret;
-	} files[] = {
+	} files[HOST_FILES] = {
 	    {KEY_FILE_CERTIFICATE, "host.pem", false},
 	    {KEY_FILE_KEY, "host.key", true},
 	    {KEY_FILE_CA, "ca.pem", false},
 	    {KEY_FILE_SEAL, "seal.key", true},
 	};
-	int fds[] = {-1, -1, -1, -1}, code = 0;
+	int code = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(files) && code == 0; i++) {
+		code = open_key_file(
+		    monitor->config->pki_directory, files[i].name, files[i].is_secret, &fds[*count], error);
+		if (code == 0)
+			kinds[(*count)++] = (uint8_t)files[i].kind;
+	}
+	return code;
+}
+
+int
+keys_send_files(struct monitor *monitor, struct error *error)
+{
+	uint8_t kinds[HOST_FILES + AUTHORITY_FILES_MOST];
+	int fds[HOST_FILES + AUTHORITY_FILES_MOST], code;
+	unsigned count = 0, authority = 0;
 	struct msg_keys_commit commit = {0};
 
-	_Static_assert(ARRAY_LENGTH(fds) == ARRAY_LENGTH(files), "a descriptor for each file");
-	for (size_t i = 0; i < ARRAY_LENGTH(files) && code == 0; i++)
-		code = open_key_file(monitor, files[i].name, files[i].is_secret, &fds[i], error);
-	for (size_t i = 0; i < ARRAY_LENGTH(files) && code == 0; i++)
-		child_tell(monitor->keys, MSG_KEY_FILE, &(struct msg_key_file){.kind = (uint8_t)files[i].kind}, fds[i]);
-	for (size_t i = 0; i < ARRAY_LENGTH(files); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	code = open_host_files(monitor, kinds, fds, &count, error);
+	if (code == 0)
+		code = enrol_open_files(monitor, kinds + count, fds + count, &authority, error);
+	count += authority;
+	for (unsigned i = 0; i < count; i++) {
+		if (code == 0)
+			child_tell(monitor->keys, MSG_KEY_FILE, &(struct msg_key_file){.kind = kinds[i]}, fds[i]);
+		close(fds[i]);
+	}
 	if (code < 0)
 		return code;
 	snprintf(commit.host, sizeof commit.host, "%s", monitor->config->host.text);
@@ -73,11 +94,17 @@ keys_send_files(struct monitor *monitor, struct error *error)
 	return 0;
 }
 
-static void
+void
 tell_identity(struct monitor *monitor)
 {
 	const struct msg_keys_ready *from = &monitor->identity;
-	struct msg_identity_is identity = {.not_after_us = from->not_after_us};
+	struct msg_identity_is identity = {.not_after_us = from->not_after_us,
+	    .not_before_us = from->not_before_us,
+	    .ca_not_after_us = from->ca_not_after_us,
+	    .ca_count = from->ca_count,
+	    .renew_at_us = (uint64_t)monitor->renewal.due_us};
+
+	memcpy(identity.authority, from->authority, sizeof identity.authority);
 
 	memcpy(identity.host, from->host, sizeof identity.host);
 	memcpy(identity.trust_domain, from->trust_domain, sizeof identity.trust_domain);
@@ -145,13 +172,16 @@ start_on_keys_ready(struct monitor *monitor, const struct msg_keys_ready *ready)
 	}
 	if (!ready->ok) {
 		log_error("the keys and certificates in use stay in use: %s", ready->text);
+		renew_loaded(monitor, ready);
 		return;
 	}
 	monitor->identity = *ready;
+	renew_plan(monitor);
 	if (monitor->phase == PHASE_KEYS && start_broker(monitor, &error) < 0)
 		monitor_fail(monitor, "%s", error.text);
 	else if (monitor->phase == PHASE_RUNNING)
 		tell_identity(monitor);
+	renew_loaded(monitor, ready);
 }
 
 /* ---- gate ---- */
@@ -163,6 +193,16 @@ be_ready(struct monitor *monitor)
 	log_info(
 	    "ready, listening on %s", monitor->listening[0] ? monitor->listening : "nothing: this host only attaches");
 	supervisor_notify("READY=1");
+}
+
+static void
+listen_at(struct monitor *monitor, const char *address, enum door door)
+{
+	struct msg_gate_listen listen = {.door = (uint8_t)door};
+
+	snprintf(listen.address, sizeof listen.address, "%s", address);
+	child_tell(monitor->gate, MSG_GATE_LISTEN, &listen, -1);
+	monitor->listens_pending++;
 }
 
 void
@@ -179,33 +219,49 @@ start_on_broker_ready(struct monitor *monitor)
 		monitor_fail(monitor, "%s", error.text);
 		return;
 	}
-	for (size_t i = 0; i < monitor->config->listen_count; i++) {
-		struct msg_gate_listen listen = {0};
-
-		snprintf(listen.address, sizeof listen.address, "%s", monitor->config->listen[i]);
-		child_tell(monitor->gate, MSG_GATE_LISTEN, &listen, -1);
-		monitor->listens_pending++;
-	}
+	for (size_t i = 0; i < monitor->config->listen_count; i++)
+		listen_at(monitor, monitor->config->listen[i], DOOR_PEERS);
+	if (monitor->config->enrol_listen[0])
+		listen_at(monitor, monitor->config->enrol_listen, DOOR_ENROL);
 	if (monitor->listens_pending == 0)
 		be_ready(monitor);
+}
+
+static void
+say_enrolling(struct monitor *monitor, const char *address)
+{
+	struct msg_enrolling told = {0};
+
+	log_info("newcomers are let in at %s; netbus-admin pki token makes their tokens", address);
+	snprintf(told.address, sizeof told.address, "%s", address);
+	child_tell(monitor->broker, MSG_ENROLLING, &told, -1);
+}
+
+static void
+say_listening(struct monitor *monitor, const char *address)
+{
+	size_t used = strlen(monitor->listening);
+	struct msg_listening told = {0};
+
+	snprintf(
+	    monitor->listening + used, sizeof monitor->listening - used, "%s%s", used ? ", " : "", address);
+	snprintf(told.address, sizeof told.address, "%s", address);
+	child_tell(monitor->broker, MSG_LISTENING, &told, -1);
 }
 
 void
 start_on_listening(struct monitor *monitor, const struct msg_gate_listening *listening)
 {
-	size_t used = strlen(monitor->listening);
-	struct msg_listening told = {0};
-
 	if (monitor->phase != PHASE_GATE)
 		return;
 	if (!listening->ok) {
 		monitor_fail(monitor, "%s", listening->text);
 		return;
 	}
-	snprintf(
-	    monitor->listening + used, sizeof monitor->listening - used, "%s%s", used ? ", " : "", listening->address);
-	snprintf(told.address, sizeof told.address, "%s", listening->address);
-	child_tell(monitor->broker, MSG_LISTENING, &told, -1);
+	if (listening->door == DOOR_ENROL)
+		say_enrolling(monitor, listening->address);
+	else
+		say_listening(monitor, listening->address);
 	if (--monitor->listens_pending == 0)
 		be_ready(monitor);
 }
@@ -219,6 +275,8 @@ monitor_start(struct monitor *monitor, struct error *error)
 
 	if (code == 0)
 		code = directories_prepare(monitor, error);
+	if (code == 0)
+		code = renew_complete(monitor, error);
 	if (code < 0)
 		return code;
 	monitor->phase = PHASE_KEYS;

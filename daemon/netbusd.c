@@ -20,6 +20,7 @@ enum { EXIT_USAGE = 2 };
 
 static const char usage[] = "usage: netbusd [--config FILE] [--root DIRECTORY]\n"
 			    "       netbusd --adopt-state [--keep-grants] [--config FILE] [--root DIRECTORY]\n"
+			    "       netbusd --join TOKEN ADDRESS:PORT [--replace] [--config FILE] [--root DIRECTORY]\n"
 			    "       netbusd --help | --version\n";
 static const char summary[] =
     "Exports devices of this host, and attaches devices of other hosts, over mutually authenticated TLS.\n"
@@ -29,13 +30,20 @@ static const char summary[] =
     "  --adopt-state       goes on with a state database that is refused since it was restored from a backup: no "
     "epoch\n"
     "                      is given twice, the grants in it are dropped, a record says so; starts nothing\n"
-    "  --keep-grants       with it: keeps the grants, also those that were revoked after the backup\n"
+    "  --join TOKEN ADDRESS:PORT\n"
+    "                      gets this host's first certificate from the enroller there, for a token that netbus-admin pki "
+    "token\n"
+    "                      made; TOKEN - is read from standard input, which others cannot see; starts nothing\n"
+    "  --replace           with it: although this host has a key and certificate\n"
+    "  --keep-grants       with --adopt-state: keeps the grants, also those that were revoked after the backup\n"
     "\n"
     "It runs in the foreground and logs to standard error. SIGHUP reloads, SIGTERM stops. See netbusd(8).\n";
 
 struct arguments {
 	char config[PATH_MAX], root[PATH_MAX];
-	bool adopt, keep_grants;
+	bool adopt, keep_grants, replace;
+	char token[512]; /* "": not asked to join */
+	const char *address;
 };
 
 static struct monitor monitor = {.lock_fd = -1};
@@ -70,6 +78,23 @@ take_paths(const char *config, const char *root, struct arguments *arguments)
 	return -1;
 }
 
+/* From the command line it is wiped at once: there everybody can read it. */
+static int
+take_token(char *argument, struct arguments *arguments)
+{
+	size_t length = strlen(argument);
+
+	if (strcmp(argument, "-") == 0) {
+		if (fgets(arguments->token, sizeof arguments->token, stdin) == NULL)
+			return -EINVAL;
+		arguments->token[strcspn(arguments->token, "\r\n")] = '\0';
+	} else if (length < sizeof arguments->token) {
+		memcpy(arguments->token, argument, length);
+		explicit_bzero(argument, length);
+	}
+	return arguments->token[0] ? 0 : -EINVAL;
+}
+
 /* -1 to go on, or an exit code. */
 static int
 take_arguments(int argc, char **argv, struct arguments *arguments)
@@ -89,6 +114,17 @@ take_arguments(int argc, char **argv, struct arguments *arguments)
 			*(argv[i][2] == 'a' ? &arguments->adopt : &arguments->keep_grants) = true;
 			continue;
 		}
+		if (strcmp(argv[i], "--replace") == 0) {
+			arguments->replace = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--join") == 0) {
+			if (i + 2 >= argc || take_token(argv[i + 1], arguments) < 0)
+				return refuse_arguments("a token and an address are needed after ", argv[i]);
+			arguments->address = argv[i + 2];
+			i += 2;
+			continue;
+		}
 		if (strcmp(argv[i], "--config") != 0 && strcmp(argv[i], "--root") != 0)
 			return refuse_arguments("unknown argument ", argv[i]);
 		if (i + 1 == argc || argv[i + 1][0] == '\0')
@@ -96,6 +132,10 @@ take_arguments(int argc, char **argv, struct arguments *arguments)
 		*(strcmp(argv[i], "--config") == 0 ? &config : &root) = argv[i + 1];
 		i++;
 	}
+	if (arguments->replace && arguments->token[0] == '\0')
+		return refuse_arguments("only with --join: ", "--replace");
+	if (arguments->adopt && arguments->token[0])
+		return refuse_arguments("not together with --join: ", "--adopt-state");
 	if (arguments->keep_grants && !arguments->adopt)
 		return refuse_arguments("only with --adopt-state: ", "--keep-grants");
 	return take_paths(config, root, arguments);
@@ -157,6 +197,40 @@ load_config(void)
 	return monitor.config ? 0 : -EINVAL;
 }
 
+/* A host that joins may have no netbusd.yaml yet; one that is there says who it is and where its files are. */
+static int
+load_config_or_none(void)
+{
+	static const char nothing[] = "version: 1\nhost: unknown\n";
+	struct faults faults;
+
+	if (access(monitor.config_path, F_OK) == 0 || errno != ENOENT)
+		return load_config();
+	faults_init(&faults);
+	monitor.config = config_parse("netbusd.yaml", nothing, strlen(nothing), monitor.root, &faults);
+	faults_clear(&faults);
+	if (monitor.config == NULL)
+		return -EINVAL;
+	monitor.config->host.text[0] = '\0'; /* the token's */
+	return 0;
+}
+
+static int
+join(struct arguments *arguments, struct error *error)
+{
+	char path[PATH_MAX];
+	int code = path_print(path, sizeof path, "%s/host.key", monitor.config->pki_directory);
+
+	if (code < 0)
+		return error_errno(error, code, "%s", monitor.config->pki_directory);
+	if (!arguments->replace && access(path, F_OK) == 0)
+		return error_set(error, -EEXIST,
+		    "%s is there already: this host has an identity; --replace gives it another one", path);
+	code = monitor_join(&monitor, arguments->token, arguments->address, error);
+	explicit_bzero(arguments->token, sizeof arguments->token);
+	return code;
+}
+
 static int
 start(struct error *error)
 {
@@ -181,6 +255,7 @@ static void
 clean_up(void)
 {
 	timer_stop(&monitor.stop_late);
+	renew_clear(&monitor);
 	fences_clear(&monitor);
 	children_clear(&monitor);
 	holds_clear(&monitor);
@@ -212,14 +287,17 @@ main(int argc, char **argv)
 	log_open("netbusd", LOG_INFO_);
 	monitor.config_path = arguments.config;
 	monitor.root = arguments.root;
-	if (load_config() < 0) {
+	code = arguments.token[0] ? load_config_or_none() : load_config();
+	if (code < 0) {
 		log_error("not started: the configuration has faults");
 		return 1;
 	}
-	code = arguments.adopt ? monitor_adopt(&monitor, arguments.keep_grants, &error) : start(&error);
+	code = arguments.token[0] ? join(&arguments, &error)
+	       : arguments.adopt  ? monitor_adopt(&monitor, arguments.keep_grants, &error)
+				  : start(&error);
 	if (code < 0)
-		log_error("%s: %s", arguments.adopt ? "not adopted" : "not started", error.text);
-	else if (!arguments.adopt)
+		log_error("%s: %s", arguments.token[0] ? "not joined" : arguments.adopt ? "not adopted" : "not started", error.text);
+	else if (!arguments.adopt && !arguments.token[0])
 		code = loop_run(monitor.loop);
 	clean_up();
 	return code == 0 ? 0 : 1;

@@ -233,6 +233,48 @@ int db_host_put(struct db *db, const struct db_host *host, struct error *error);
 int db_host_get(struct db *db, const char *name, struct db_host *host); /* 0, -ENOENT */
 int db_hosts_each(struct db *db, void (*each)(const struct db_host *, void *), void *context);
 
+/* ---- enrolment (enrol.c) ---- */
+#define DB_TOKEN_ID_LEN  16
+#define DB_TOKEN_KEY_LEN 32
+struct db_token {
+	uint8_t id[DB_TOKEN_ID_LEN], key[DB_TOKEN_KEY_LEN]; /* key: the public half */
+	struct name host;
+	int64_t made_us, expires_us, used_us; /* used 0 = not yet */
+	char used_by[65];                     /* fingerprint of the key that it was used for; "withdrawn" */
+	char maker[64], reason[256];
+};
+int db_token_add(struct db *db, const struct db_token *token, struct error *error);
+int db_token_get(struct db *db, const uint8_t id[static DB_TOKEN_ID_LEN], struct db_token *token); /* 0, -ENOENT, -EIO */
+/* -EBUSY when it was used before, whoever did: the schema says so. -ENOENT. */
+int db_token_use(
+    struct db *db, const uint8_t id[static DB_TOKEN_ID_LEN], int64_t now_us, const char *used_by, struct error *error);
+int db_tokens_each(struct db *db, void (*each)(const struct db_token *, void *), void *context);
+/* Neither used nor expired: how many (negative: an error), and when the first of them expires. */
+int db_tokens_open(struct db *db, int64_t now_us, int64_t *first_expiry_us);
+/* Forgets those that expired before. */
+int db_tokens_prune(struct db *db, int64_t before_us, struct error *error);
+
+/* The newest certificate that this enroller gave each host. */
+struct db_issued {
+	struct name host;
+	char key[65], issuer[65]; /* fingerprints: of the host's key, of the CA */
+	int64_t issued_us, not_after_us;
+};
+int db_issued_put(struct db *db, const struct db_issued *issued, struct error *error);
+int db_issued_each(struct db *db, void (*each)(const struct db_issued *, void *), void *context);
+
+/* Keys that are denied, whatever host has them. */
+struct db_denied_key {
+	char key[65]; /* fingerprint */
+	int64_t made_us;
+	char maker[64], reason[256];
+};
+int db_key_deny(struct db *db, const struct db_denied_key *denied, struct error *error);
+int db_key_allow(struct db *db, const char *key, struct error *error); /* -ENOENT when it was not denied */
+/* Also true when it cannot be known. */
+bool db_key_denied(struct db *db, const char *key);
+int db_keys_denied_each(struct db *db, void (*each)(const struct db_denied_key *, void *), void *context);
+
 /* ---- attachments: the guest side of this host ---- */
 struct db_attachment {
 	uint32_t id; /* never reused */

@@ -90,6 +90,23 @@ const char *const db_migrations[] = {
     "  maker TEXT NOT NULL, reason TEXT NOT NULL, UNIQUE (vm, share, host)"
     ") STRICT;"
     "CREATE INDEX leases_of_vm ON leases (vm) WHERE live = 1;",
+
+    /* 3: enrolment: join tokens (of which only the public half is here), what was certified last for each host, and keys that are denied */
+    "CREATE TABLE tokens ("
+    "  id BLOB PRIMARY KEY CHECK (length(id) = 16), host TEXT NOT NULL, key BLOB NOT NULL CHECK (length(key) = 32),"
+    "  made_us INTEGER NOT NULL, expires_us INTEGER NOT NULL, used_us INTEGER NOT NULL, used_by TEXT NOT NULL,"
+    "  maker TEXT NOT NULL, reason TEXT NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    /* Whatever the code above does, a token is used once. */
+    "CREATE TRIGGER tokens_once BEFORE UPDATE ON tokens WHEN OLD.used_us <> 0"
+    "  BEGIN SELECT RAISE(ABORT, 'a token is used once'); END;"
+    "CREATE TABLE issued ("
+    "  host TEXT PRIMARY KEY, key TEXT NOT NULL, issuer TEXT NOT NULL, issued_us INTEGER NOT NULL, not_after_us INTEGER "
+    "NOT NULL"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE TABLE denied_keys ("
+    "  key TEXT PRIMARY KEY CHECK (length(key) = 64), made_us INTEGER NOT NULL, maker TEXT NOT NULL, reason TEXT NOT NULL"
+    ") STRICT, WITHOUT ROWID;",
 };
 
 const int db_migration_count = (int)(sizeof db_migrations / sizeof db_migrations[0]);

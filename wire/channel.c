@@ -16,6 +16,8 @@
 #define ATTACH  ROLE_ATTACH
 #define BROKER  ROLE_BROKER
 #define KEYS    ROLE_KEYS
+#define ENROL   ROLE_ENROL
+#define NEWJOIN ROLE_JOIN
 #define ANY     0xffffu
 #define FD_NONE false
 #define FD_ONE  true

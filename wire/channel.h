@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "wire/control.h"
+#include "wire/enrol.h"
 #include "wire/limits.h"
 #include "wire/message.h"
 
@@ -23,10 +24,16 @@ enum role {
 	ROLE_ATTACH = 1 << 3,
 	ROLE_BROKER = 1 << 4,
 	ROLE_KEYS = 1 << 5,
+	ROLE_ENROL = 1 << 6, /* serves one newcomer */
+	ROLE_JOIN = 1 << 7,  /* gets this host's own next certificate */
 };
+#define ROLE_COUNT 8
 
 /* peer_new.kind, keys_peer.kind */
-enum peer_kind { PEER_SESSION = 1, PEER_ATTACH = 2, PEER_KEYS = 3 };
+enum peer_kind { PEER_SESSION = 1, PEER_ATTACH = 2, PEER_KEYS = 3, PEER_ENROL = 4 };
+
+/* gate_listen.door, gate_accepted.door: which listener */
+enum door { DOOR_PEERS = 0, DOOR_ENROL = 1 };
 
 /* key_file.kind */
 enum key_file_kind {
@@ -34,6 +41,10 @@ enum key_file_kind {
 	KEY_FILE_KEY = 2,         /* host.key */
 	KEY_FILE_CA = 3,          /* ca.pem: the trust bundle */
 	KEY_FILE_SEAL = 4,        /* seal.key: signs audit checkpoints */
+	/* of an enroller, from the CA's own directory */
+	KEY_FILE_AUTHORITY = 5,     /* ca.pem: the CA that signs, then those that are trusted beside it */
+	KEY_FILE_AUTHORITY_KEY = 6, /* ca.key */
+	KEY_FILE_CROSS = 7,         /* cross.pem: the new CA as the old one certifies it, while a roll-over lasts */
 };
 
 /* State of a conversation, held by the receiver for each peer. Long-lived channels stay in CH_NEW.
@@ -41,6 +52,7 @@ enum key_file_kind {
  *   session/attach -> keys:  NEW -> TOLD -> SIGNED or CHECKED -> BOTH -> PROVED
  *   session -> broker:       NEW -> PROVED (said by keys) -> ASKED -> HELD -> ENDED
  *   attach -> broker:        NEW -> PROVED (said by keys) -> HELD (up) -> ENDED
+ *   enrol -> broker:         NEW -> TOLD (its nonce) -> ASKED
  */
 enum channel_state {
 	CH_NEW = 1 << 0,
