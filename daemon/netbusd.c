@@ -132,9 +132,9 @@ take_arguments(int argc, char **argv, struct arguments *arguments)
 		*(strcmp(argv[i], "--config") == 0 ? &config : &root) = argv[i + 1];
 		i++;
 	}
-	if (arguments->replace && arguments->token[0] == '\0')
+	if (arguments->replace && arguments->address == NULL)
 		return refuse_arguments("only with --join: ", "--replace");
-	if (arguments->adopt && arguments->token[0])
+	if (arguments->adopt && arguments->address)
 		return refuse_arguments("not together with --join: ", "--adopt-state");
 	if (arguments->keep_grants && !arguments->adopt)
 		return refuse_arguments("only with --adopt-state: ", "--keep-grants");
@@ -287,17 +287,18 @@ main(int argc, char **argv)
 	log_open("netbusd", LOG_INFO_);
 	monitor.config_path = arguments.config;
 	monitor.root = arguments.root;
-	code = arguments.token[0] ? load_config_or_none() : load_config();
+	code = arguments.address ? load_config_or_none() : load_config();
 	if (code < 0) {
 		log_error("not started: the configuration has faults");
 		return 1;
 	}
-	code = arguments.token[0] ? join(&arguments, &error)
-	       : arguments.adopt  ? monitor_adopt(&monitor, arguments.keep_grants, &error)
-				  : start(&error);
+	code = arguments.address ? join(&arguments, &error)
+	       : arguments.adopt ? monitor_adopt(&monitor, arguments.keep_grants, &error)
+				 : start(&error);
 	if (code < 0)
-		log_error("%s: %s", arguments.token[0] ? "not joined" : arguments.adopt ? "not adopted" : "not started", error.text);
-	else if (!arguments.adopt && !arguments.token[0])
+		log_error("%s: %s", arguments.address ? "not joined" : arguments.adopt ? "not adopted" : "not started",
+		    error.text);
+	else if (!arguments.adopt && !arguments.address)
 		code = loop_run(monitor.loop);
 	clean_up();
 	return code == 0 ? 0 : 1;
