@@ -18,8 +18,6 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-#define EXPIRES_SOON_US (INT64_C(14) * 86400 * 1000000)
-
 enum severity { SEVERITY_OK, SEVERITY_WARNING, SEVERITY_ERROR };
 
 struct doctor {
@@ -167,7 +165,7 @@ check_keys(struct doctor *doctor)
 		AUTO_FREE char *path = verb_path(doctor->admin, files[i].path);
 
 		good &= check_owner_only(doctor, "pki", path, files[i].forbidden,
-		    "netbus-admin pki issue HOST makes it; copy it here with its mode");
+		    "netbusd --join TOKEN ADDRESS:PORT gets it from the enroller; netbus-admin pki issue HOST makes it, to be copied here with its mode");
 	}
 	if (good)
 		find(doctor, "pki", SEVERITY_OK, "",
@@ -200,27 +198,6 @@ take(struct asking *asking, uint16_t number, const union admin_body *body)
 }
 
 static void
-check_certificate(struct doctor *doctor)
-{
-	int64_t left = (int64_t)doctor->status.certificate_expires_at - clock_wall_us();
-	static const char remedy[] = "netbus-admin pki issue HOST, copy the files, restart netbusd";
-	char text[DURATION_TEXT_LEN];
-
-	print_duration(left, text);
-	if (doctor->status.certificate_expires_at == 0)
-		return;
-	if (left <= 0)
-		find(doctor, "certificate", SEVERITY_ERROR, remedy, "the certificate of %s has expired",
-		    doctor->status.host);
-	else if (left < EXPIRES_SOON_US)
-		find(doctor, "certificate", SEVERITY_WARNING, remedy, "the certificate of %s expires in %s",
-		    doctor->status.host, text);
-	else
-		find(doctor, "certificate", SEVERITY_OK, "", "the certificate of %s is good for %s",
-		    doctor->status.host, text);
-}
-
-static void
 check_daemon(struct doctor *doctor)
 {
 	struct msg_get_status status = {0};
@@ -242,7 +219,6 @@ check_daemon(struct doctor *doctor)
 	if (strcmp(doctor->status.version, NETBUS_VERSION) != 0)
 		find(doctor, "version", SEVERITY_WARNING, "restart netbusd after an upgrade",
 		    "netbusd is %s, this is netbus-admin %s", doctor->status.version, NETBUS_VERSION);
-	check_certificate(doctor);
 	code = client_ask_quietly(doctor->admin, ADMIN_GET_FINDINGS, &findings, &doctor->asking, &error);
 	if (code != ADMIN_OK)
 		find(doctor, "daemon", SEVERITY_ERROR, "its log has more", "it does not tell its findings: %s",

@@ -49,6 +49,28 @@ host_cells(const union admin_body *body, char (*cells)[CELL_LEN])
 	cell_text(cells[4], row->origin);
 }
 
+static void
+key_cells(const union admin_body *body, char (*cells)[CELL_LEN])
+{
+	const struct msg_row_denied_key *row = &body->row_denied_key;
+
+	cell_text(cells[0], row->fingerprint);
+	cell_time(cells[1], row->made_at);
+	cell_text(cells[2], row->maker);
+	cell_text(cells[3], row->reason);
+}
+
+static int
+denied_keys(struct admin *admin)
+{
+	static const char *const titles[] = {"DENIED KEY", "SINCE", "BY", "REASON", NULL};
+	static const struct listing listing = {
+	    .row = ADMIN_ROW_DENIED_KEY, .titles = titles, .cells = key_cells, .empty = "No key is denied."};
+	struct msg_get_denied_keys request = {0};
+
+	return client_list(admin, ADMIN_GET_DENIED_KEYS, &request, &listing);
+}
+
 int
 cmd_host_list(struct admin *admin, int argc, char **argv)
 {
@@ -58,10 +80,13 @@ cmd_host_list(struct admin *admin, int argc, char **argv)
 	    .cells = host_cells,
 	    .empty = "No other host is known here; netbus-admin host add HOST --address "
 		     "ADDRESS:PORT adds one."};
-	const struct verb_option options[] = {{NULL}};
+	bool keys = false;
+	const struct verb_option options[] = {{"keys", .flag = &keys}, {NULL}};
 	struct msg_get_hosts request = {0};
 	int code = verb_options(admin, &argc, argv, options, 0, 0);
 
+	if (code == 0 && keys)
+		return denied_keys(admin);
 	return code != 0 ? code : client_list(admin, ADMIN_GET_HOSTS, &request, &listing);
 }
 

@@ -91,6 +91,34 @@ show_trail(struct admin *admin, const struct msg_row_status *status)
 		    status->state);
 }
 
+#define SOON_US (INT64_C(14) * 86400 * 1000000)
+
+/* What ends, and what is done about it. */
+static void
+show_enrolment(struct admin *admin, const struct msg_row_status *status)
+{
+	int64_t left = (int64_t)status->certificate_expires_at - clock_wall_us();
+	char when[CELL_LEN], text[DURATION_TEXT_LEN];
+
+	if (status->renews_at != 0) {
+		cell_time(when, status->renews_at);
+		verb_say(admin, "             renewed by itself from %s on", when);
+	} else if (left < SOON_US) {
+		print_duration(left > 0 ? left : 0, text);
+		verb_say(admin, "             WARNING: it ends in %s, and nothing renews it; netbus-admin doctor has more", text);
+	}
+	cell_time(when, status->ca_expires_at);
+	verb_say(admin, "CA           until %s%s", or_none(when),
+	    status->ca_count > 1 ? "; more than one is trusted: a roll-over is under way" : "");
+	if (status->authority[0] == '\0')
+		return;
+	cell_time(when, status->token_expires_at);
+	verb_say(admin, "enrolling    at %s for CA %s", or_none(status->enrolling), status->authority);
+	if (status->tokens > 0)
+		verb_say(admin, "             %u open join token%s, the first until %s", status->tokens,
+		    status->tokens == 1 ? "" : "s", when);
+}
+
 static void
 show(struct admin *admin, const struct gathered *gathered)
 {
@@ -103,6 +131,7 @@ show(struct admin *admin, const struct gathered *gathered)
 	verb_say(admin, "netbusd      %s, up %s; you are %s", status->version, up, or_none(status->role));
 	show_listening(admin, gathered->listening);
 	verb_say(admin, "certificate  until %s; public key %s", or_none(expires), or_none(status->fingerprint));
+	show_enrolment(admin, status);
 	show_policy(admin, gathered);
 	verb_say(admin, "now          %u shares, %u grants, %u leases, %u sessions, %u attachments", status->shares,
 	    status->grants, status->leases, status->sessions, status->attachments);

@@ -46,7 +46,7 @@ static const struct verb verbs[] = {
 	{"policy", "reload", cmd_policy_reload, "", "put the files in force; faults change nothing"},
 
 	{"host", "add", cmd_host_add, "HOST --address ADDRESS:PORT", "where an export host is reached"},
-	{"host", "list", cmd_host_list, "", "hosts that are known or denied"},
+	{"host", "list", cmd_host_list, "[--keys]", "hosts that are known or denied, or keys that are denied"},
 	{"host", "deny", cmd_host_deny, "HOST | --key FINGERPRINT", "end its leases and sessions now, and refuse it from now on"},
 	{"host", "allow", cmd_host_allow, "HOST | --key FINGERPRINT", "take a denial back"},
 

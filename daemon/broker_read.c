@@ -88,6 +88,21 @@ fill_counts(const struct broker *broker, struct msg_row_status *row)
 }
 
 static void
+fill_enrolment(const struct broker *broker, struct msg_row_status *row)
+{
+	int64_t first_us = 0;
+	int open = db_tokens_open(broker->db, clock_wall_us(), &first_us);
+
+	row->ca_expires_at = broker->identity.ca_not_after_us;
+	row->ca_count = broker->identity.ca_count;
+	row->renews_at = broker->identity.renew_at_us;
+	COPY(row->enrolling, broker->enrolling);
+	COPY(row->authority, broker->identity.authority);
+	row->tokens = open > 0 ? (uint32_t)open : 0;
+	row->token_expires_at = open > 0 ? (uint64_t)first_us : 0;
+}
+
+static void
 tell_faults(struct client *client)
 {
 	for (const struct fault *fault = client->broker->faults.first; fault; fault = fault->next) {
@@ -120,6 +135,7 @@ get_status(struct client *client)
 	row.checkpoint_lines = broker->sealed_lines;
 	row.trail_ok = db_trail_ok(broker->db);
 	row.state_ok = db_state_ok(broker->db);
+	fill_enrolment(broker, &row);
 	client_row(client, ADMIN_ROW_STATUS, &row);
 	for (size_t i = 0; i < broker->listening_count; i++) {
 		struct msg_row_listening listening = {0};
@@ -237,6 +253,26 @@ tell_host(const struct db_host *host, void *context)
 	COPY(row.reason, host->reason);
 	COPY(row.origin, "operator");
 	client_row(listing->client, ADMIN_ROW_HOST, &row);
+}
+
+static void
+tell_denied_key(const struct db_denied_key *denied, void *context)
+{
+	struct msg_row_denied_key row = {.made_at = (uint64_t)denied->made_us};
+
+	COPY(row.fingerprint, denied->key);
+	COPY(row.maker, denied->maker);
+	COPY(row.reason, denied->reason);
+	client_row(context, ADMIN_ROW_DENIED_KEY, &row);
+}
+
+static void
+get_denied_keys(struct client *client)
+{
+	if (db_keys_denied_each(client->broker->db, tell_denied_key, client) < 0)
+		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");
+	else
+		client_done(client, ADMIN_OK, 0, "%s", "");
 }
 
 static void
@@ -630,24 +666,91 @@ look_at_policy(struct client *client)
 		    policy_generation(broker->policy), policy_rule_count(broker->policy));
 }
 
+#define DAY_US (INT64_C(86400) * 1000000)
+
+/* What to do about a certificate that ends. */
+static const char *
+renewal_remedy(const struct broker *broker)
+{
+	return broker->config->enroller[0]
+		   ? "netbus-admin pki renew; the log says why it was not renewed by itself"
+		   : "name the enroller (enroller: in netbusd.yaml), or netbus-admin pki issue and send netbusd SIGHUP";
+}
+
 static void
 look_at_certificate(struct client *client)
 {
 	const struct broker *broker = client->broker;
-	int64_t left_us = (int64_t)broker->identity.not_after_us - clock_wall_us();
+	int64_t now_us = clock_wall_us(), left_us = (int64_t)broker->identity.not_after_us - now_us;
+	int64_t life_us = (int64_t)(broker->identity.not_after_us - broker->identity.not_before_us);
+	int64_t soon_us = life_us / 6 < 14 * DAY_US ? life_us / 6 : 14 * DAY_US;
 	char left[DURATION_TEXT_LEN];
 
 	print_duration(left_us > 0 ? left_us : 0, left);
 	if (left_us <= 0)
 		finding(client, "certificate", "error",
-		    "issue a new one (netbus-admin pki issue) and send netbusd SIGHUP",
+		    broker->config->enroller[0] ? "a new join token: netbusd --join TOKEN ADDRESS --replace"
+						: renewal_remedy(broker),
 		    "the host certificate has expired");
-	else if (left_us < INT64_C(14) * 86400 * 1000000)
-		finding(client, "certificate", "warning",
-		    "issue a new one (netbus-admin pki issue) and send netbusd SIGHUP",
-		    "the host certificate expires in %s", left);
+	else if (left_us < soon_us)
+		finding(client, "certificate", "warning", renewal_remedy(broker), "the host certificate expires in %s",
+		    left);
+	else if (broker->config->enroller[0])
+		finding(client, "certificate", "ok", "", "valid for %s, then renewed by %s", left,
+		    broker->config->enroller);
 	else
 		finding(client, "certificate", "ok", "", "valid for %s", left);
+}
+
+/* A CA that ends takes all its certificates along, and a roll-over takes as long as hosts take to renew. */
+static void
+look_at_ca(struct client *client)
+{
+	const struct broker *broker = client->broker;
+	int64_t left_us = (int64_t)broker->identity.ca_not_after_us - clock_wall_us();
+	char left[DURATION_TEXT_LEN];
+
+	print_duration(left_us > 0 ? left_us : 0, left);
+	if (left_us < 180 * DAY_US)
+		finding(client, "ca", left_us <= 0 ? "error" : "warning",
+		    "where the CA is: netbus-admin pki rollover begin; then netbus-admin pki renew on each host",
+		    left_us <= 0 ? "the CA of the host certificate has expired%.0s" : "the CA of the host certificate expires in %s",
+		    left);
+	else
+		finding(client, "ca", "ok", "", "the CA is good for %s%s", left,
+		    broker->identity.ca_count > 1 ? "; more than one is trusted: a roll-over is under way" : "");
+}
+
+static void
+look_at_token(const struct db_token *token, void *context)
+{
+	struct client *client = context;
+	int64_t now_us = clock_wall_us();
+	char left[DURATION_TEXT_LEN];
+
+	if (strcmp(token_state(token, now_us), "open") == 0) {
+		print_duration(token->expires_us - now_us, left);
+		finding(client, "tokens", "ok", "", "the join token of %s is not used yet; it expires in %s",
+		    token->host.text, left);
+	} else if (strcmp(token_state(token, now_us), "expired") == 0 && token->expires_us > now_us - DAY_US) {
+		finding(client, "tokens", "warning", "netbus-admin pki token HOST makes another",
+		    "the join token of %s expired unused", token->host.text);
+	}
+}
+
+/* Who would be shut out if a roll-over were finished now. */
+static void
+look_at_issued(const struct db_issued *issued, void *context)
+{
+	struct client *client = context;
+	int64_t left_us = issued->not_after_us - clock_wall_us();
+	char left[DURATION_TEXT_LEN];
+
+	if (left_us <= 0 || strcmp(issued->issuer, client->broker->identity.authority) == 0)
+		return;
+	print_duration(left_us, left);
+	finding(client, "rollover", "warning", "netbus-admin pki renew on that host, before the roll-over is finished",
+	    "%s still has a certificate of the old CA, for %s", issued->host.text, left);
 }
 
 static void
@@ -688,6 +791,11 @@ get_findings(struct client *client)
 
 	look_at_policy(client);
 	look_at_certificate(client);
+	look_at_ca(client);
+	if (client->role != ROLE_TENANT && broker->identity.authority[0]) {
+		db_tokens_each(broker->db, look_at_token, client);
+		db_issued_each(broker->db, look_at_issued, client);
+	}
 	look_at_trail(client);
 	db_grants_each(broker->db, NULL, NULL, NULL, look_at_grant, client);
 	if (broker->config->share_count > 0 && broker->listening_count == 0)
@@ -726,6 +834,9 @@ admin_read(struct client *client, uint16_t number, const union admin_body *body)
 		return;
 	case ADMIN_GET_BARS:
 		bars_asked(client, &body->get_bars);
+		return;
+	case ADMIN_GET_DENIED_KEYS:
+		get_denied_keys(client);
 		return;
 	case ADMIN_GET_TOKENS:
 		tokens_asked(client);
