@@ -38,6 +38,13 @@ or_none(const char *text)
 	return text[0] != '\0' ? text : "-";
 }
 
+/* What is all tenants' is not told to the operator of one. */
+static bool
+is_of_tenant(const struct msg_row_status *status)
+{
+	return strcmp(status->role, "tenant-operator") == 0;
+}
+
 static void
 show_policy(struct admin *admin, const struct gathered *gathered)
 {
@@ -50,13 +57,19 @@ show_policy(struct admin *admin, const struct gathered *gathered)
 	cell_time(failed, status->load_failed_at);
 	if (status->generation == 0)
 		verb_say(admin, "policy       none is in force, so everything is denied");
+	else if (is_of_tenant(status))
+		verb_say(admin, "policy       generation %llu (%s) since %s", (unsigned long long)status->generation,
+		    status->policy_state, or_none(loaded));
 	else
 		verb_say(admin, "policy       generation %llu (%s) since %s; %u rules, %u tests",
 		    (unsigned long long)status->generation, status->policy_state, or_none(loaded), status->rules,
 		    status->policy_tests);
 	if (status->load_failed_at == 0)
 		return;
-	verb_say(admin, "             the load of %s failed; mend this, then: netbus-admin policy reload", failed);
+	if (is_of_tenant(status))
+		verb_say(admin, "             the load of %s failed; the operators of this host know why", failed);
+	else
+		verb_say(admin, "             the load of %s failed; mend this, then: netbus-admin policy reload", failed);
 	json_array_foreach(gathered->faults, i, fault) verb_say(admin, "             %s", json_string_value(fault));
 }
 
@@ -74,7 +87,9 @@ show_listening(struct admin *admin, const json_t *listening)
 static void
 show_trail(struct admin *admin, const struct msg_row_status *status)
 {
-	if (status->trail_ok)
+	if (status->trail_ok && is_of_tenant(status))
+		verb_say(admin, "audit trail  %s", status->trail);
+	else if (status->trail_ok)
 		verb_say(admin, "audit trail  %s, %llu records, %llu of them sealed", status->trail,
 		    (unsigned long long)status->trail_lines, (unsigned long long)status->checkpoint_lines);
 	else

@@ -163,6 +163,7 @@ struct client {
 	struct name tenant;          /* of ROLE_TENANT */
 	char name[NAME_LEN_MAX + 1]; /* "root", "uid:1000": goes into the trail */
 	struct buffer out;           /* u16 length and bytes, each a packet */
+	const struct admin_row *asked; /* the last request */
 	bool busy;                   /* a request is being carried out */
 	bool renewing;               /* it waits for our own certificate's renewal */
 	struct events *events;       /* owned; who is told the trail, NULL: nobody */
@@ -418,6 +419,16 @@ void client_done(struct client *client, enum admin_exit code, uint64_t record, c
 void client_note(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Whether rows and changes of this tenant ("acme" of "acme/x") are his business. */
 bool client_may(const struct client *client, const char *qualified);
+/* What names a VM and a share (a grant, lease, bar, attachment) is a tenant's operator's only when both are of his tenant. */
+bool client_sees(const struct client *client, const char *vm, const char *share);
+/* The only answer for what is not there and for what is another tenant's, so that nobody can tell one from the other: the same text, exit code and record
+ * number (none). Of a tenant's operator both are recorded. */
+void client_not_found(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Records that he asked for it, and answers nothing. */
+void client_denied(struct client *client, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Whether this client may speak of a VM and a share that he names; says that there are none otherwise. A VM need not exist; for a tenant's operator a share
+ * must, since one that does not is not to differ from another tenant's. */
+bool client_names(struct client *client, const char *vm, const char *share);
 
 /* ---- broker_events.c: the audit trail as a stream ---- */
 /* From now on followers hear what is committed. */

@@ -139,6 +139,77 @@ client_may(const struct client *client, const char *qualified)
 	       (strncmp(qualified, client->tenant.text, length) == 0 && qualified[length] == '/');
 }
 
+bool
+client_sees(const struct client *client, const char *vm, const char *share)
+{
+	return client_may(client, vm) && client_may(client, share);
+}
+
+/* ---- who asked for what he may not have ---- */
+
+/* The number of the record, or 0. It names nobody's VM or share as such, so that no other tenant is told of it. */
+static uint64_t
+record_denial(struct client *client, const char *text)
+{
+	struct record record = {
+	    .event = EVENT_ADMIN_DENY,
+	    .decision = DECISION_DENY,
+	    .admin = client->name,
+	    .detail = {{"request", client->asked->type.name, 0}, {"text", text, 0}},
+	    .detail_count = text ? 2 : 1,
+	};
+	struct error error = {0};
+	uint64_t seq = 0;
+
+	if (db_trail_ok(client->broker->db) && broker_record(client->broker, &record, &seq, &error) < 0)
+		log_error("a refused command cannot be recorded: %s", error.text);
+	return seq;
+}
+
+void
+client_not_found(struct client *client, const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	if (client->role == ROLE_TENANT)
+		record_denial(client, text);
+	client_done(client, ADMIN_NOT_FOUND, 0, "%s", text);
+}
+
+void
+client_denied(struct client *client, const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	record_denial(client, text);
+}
+
+bool
+client_names(struct client *client, const char *vm, const char *share)
+{
+	struct db_share known;
+
+	if (client->role != ROLE_TENANT)
+		return true;
+	if (!client_may(client, share) || db_share_get(client->broker->db, share, &known) < 0) {
+		client_not_found(client, "there is no share %s; see netbus-admin share list", share);
+		return false;
+	}
+	if (!client_may(client, vm)) {
+		client_not_found(client, "there is no VM %s; those of tenant %s are yours", vm, client->tenant.text);
+		return false;
+	}
+	return true;
+}
+
 /* ---- requests ---- */
 
 static bool
@@ -158,20 +229,10 @@ role_has(enum admin_role role, enum admin_access access)
 }
 
 static void
-refuse(struct client *client, const struct admin_row *row)
+refuse(struct client *client)
 {
-	struct record record = {
-	    .event = EVENT_ADMIN_DENY,
-	    .decision = DECISION_DENY,
-	    .admin = client->name,
-	    .detail = {{"request", row->type.name, 0}},
-	    .detail_count = 1,
-	};
-	struct error error = {0};
-	uint64_t seq = 0;
+	uint64_t seq = record_denial(client, NULL);
 
-	if (db_trail_ok(client->broker->db) && broker_record(client->broker, &record, &seq, &error) < 0)
-		log_error("a refused command cannot be recorded: %s", error.text);
 	client_done(
 	    client, ADMIN_DENIED, seq, "%s may not do that; admins: in netbusd.yaml says who may", client->name);
 }
@@ -188,9 +249,10 @@ take_request(struct client *client, const uint8_t *packet, size_t length)
 		return;
 	}
 	row = admin_row(number);
+	client->asked = row;
 	client->busy = true;
 	if (!role_has(client->role, row->access))
-		refuse(client, row);
+		refuse(client);
 	else if (client->broker->stopping)
 		client_done(client, ADMIN_UNREACHABLE, 0, "the daemon is stopping");
 	else if (row->access == ACCESS_READ)

@@ -36,7 +36,7 @@ tell_bar(const struct db_bar *bar, void *context)
 	struct client *client = context;
 	struct msg_row_bar row = {.id = bar->id, .made_at = (uint64_t)bar->made_us};
 
-	if (!client_may(client, bar->share.text))
+	if (!client_sees(client, bar->vm.text, bar->share.text))
 		return;
 	snprintf(row.vm, sizeof row.vm, "%s", bar->vm.text);
 	snprintf(row.share, sizeof row.share, "%s", bar->share.text);
@@ -99,8 +99,8 @@ bar_lift_asked(struct client *client, const struct msg_bar_lift *ask)
 	struct error error = {0};
 	uint64_t seq = 0;
 
-	if (db_bar_get(client->broker->db, ask->id, &bar) < 0 || !client_may(client, bar.share.text)) {
-		client_done(client, ADMIN_NOT_FOUND, 0, "there is no bar %llu; see netbus-admin bar list",
+	if (db_bar_get(client->broker->db, ask->id, &bar) < 0 || !client_sees(client, bar.vm.text, bar.share.text)) {
+		client_not_found(client, "there is no bar %llu; see netbus-admin bar list",
 		    (unsigned long long)ask->id);
 		return;
 	}

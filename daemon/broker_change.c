@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "daemon/broker.h"
 
-/* The names in a request, and whether this client may speak of them. Says what is wrong. */
+/* The names in a request. Says what is wrong. */
 static bool
 check_names(struct client *client, const char *vm, const char *share, const char *host)
 {
@@ -24,11 +24,6 @@ check_names(struct client *client, const char *vm, const char *share, const char
 	    (share[0] && qualified_parse(share, "share", &qualified, &error) < 0) ||
 	    (host[0] && name_parse(host, "host", &name, &error) < 0)) {
 		client_done(client, ADMIN_USAGE, 0, "%s", error.text);
-		return false;
-	}
-	if ((vm[0] && !client_may(client, vm)) || (share[0] && !client_may(client, share))) {
-		client_done(
-		    client, ADMIN_DENIED, 0, "%s may speak of tenant %s only", client->name, client->tenant.text);
 		return false;
 	}
 	return true;
@@ -80,9 +75,8 @@ share_switch(struct client *client, const struct msg_share_switch *ask)
 
 	if (!check_names(client, "", ask->share, ""))
 		return;
-	if (db_share_get(broker->db, ask->share, &share) < 0) {
-		client_done(
-		    client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", ask->share);
+	if (!client_may(client, ask->share) || db_share_get(broker->db, ask->share, &share) < 0) {
+		client_not_found(client, "there is no share %s; see netbus-admin share list", ask->share);
 		return;
 	}
 	if (ask->dry_run || share.enabled == (bool)ask->enabled) {
@@ -175,7 +169,8 @@ grant_add(struct client *client, const struct msg_grant_add *ask)
 	struct error error = {0};
 	uint64_t seq = 0;
 
-	if (!check_names(client, ask->vm, ask->share, ask->host) || !check_trail(client))
+	if (!check_names(client, ask->vm, ask->share, ask->host) || !client_names(client, ask->vm, ask->share) ||
+	    !check_trail(client))
 		return;
 	if (ask->ttl_us > (uint64_t)(INT64_MAX - grant.created_us)) {
 		client_done(client, ADMIN_USAGE, 0, "that time to live is too long");

@@ -77,6 +77,16 @@ is_refusal(uint16_t reason)
 	return false;
 }
 
+/* A tenant's operator is told the same of his own share that does not exist there, and of another tenant's, for which nobody is asked: so no record
+ * of the exporter's, whose numbers others' attempts move on. */
+static void
+answer_refused(struct client *client, const char *vm, const char *share, const char *exporter)
+{
+	client_done(client, ADMIN_DENIED, 0,
+	    "%s does not get %s from %s: refused; the audit trail there has the reason, for its operators to read", vm,
+	    share, exporter);
+}
+
 static void
 answer_failure(struct guest *guest)
 {
@@ -87,7 +97,11 @@ answer_failure(struct guest *guest)
 
 	if (client == NULL)
 		return;
-	if (guest->peer_record)
+	if (client->role == ROLE_TENANT && guest->reason == REASON_REFUSED) {
+		answer_refused(client, row->vm.text, row->share.text, row->exporter);
+		return;
+	}
+	if (guest->peer_record && client->role != ROLE_TENANT)
 		snprintf(record, sizeof record, " (record %llu in the audit trail of %s)",
 		    (unsigned long long)guest->peer_record, row->exporter);
 	client_done(client, refused ? ADMIN_DENIED : ADMIN_FAILURE, 0, "%s does not get %s from %s: %s%s%s%s",
@@ -97,12 +111,22 @@ answer_failure(struct guest *guest)
 
 /* ---- beginning ---- */
 
+/* All sockets are in one directory; a tenant's operator, who may choose the name of his, is not to find those of others by it. */
+static bool
+is_name_for(const struct client *client, const char *name)
+{
+	size_t length = strlen(client->tenant.text);
+
+	return client->role != ROLE_TENANT ||
+	       (strncmp(name, client->tenant.text, length) == 0 && name[length] == '-');
+}
+
 /* "" or "nbd:NAME" or "nbd:/path" -> the absolute path of a socket in the attach directory. */
 static int
 socket_path(
-    const struct broker *broker, const struct msg_guest_attach *ask, char *path, size_t room, struct error *error)
+    const struct client *client, const struct msg_guest_attach *ask, char *path, size_t room, struct error *error)
 {
-	const char *directory = broker->config->attach_directory, *name = ask->frontend;
+	const char *directory = client->broker->config->attach_directory, *name = ask->frontend;
 	size_t length = strlen(directory);
 	char made[2 * QUALIFIED_LEN_MAX + 16];
 
@@ -118,6 +142,9 @@ socket_path(
 	}
 	if (strncmp(name, directory, length) == 0 && name[length] == '/')
 		name += length + 1;
+	if (ask->frontend[0] && !is_name_for(client, name))
+		return error_set(error, -EINVAL, "'%s': the name of a socket of tenant %s begins with '%s-'", name,
+		    client->tenant.text, client->tenant.text);
 	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/'))
 		return error_set(error, -EINVAL,
 		    "'%s': the socket is made in %s; give a name without '/' that does not begin with '.'", name,
@@ -253,7 +280,7 @@ guest_begin(struct client *client, const struct msg_guest_attach *ask)
 		    ask->exporter, ask->exporter);
 		return;
 	}
-	if (socket_path(broker, ask, path, sizeof path, &error) < 0) {
+	if (socket_path(client, ask, path, sizeof path, &error) < 0) {
 		client_done(client, ADMIN_USAGE, 0, "%s", error.text);
 		return;
 	}
@@ -261,6 +288,11 @@ guest_begin(struct client *client, const struct msg_guest_attach *ask)
 		client_done(client, ADMIN_OK, 0,
 		    "would attach %s for %s from %s (%s) at %s; whether it may is decided there", ask->share, ask->vm,
 		    ask->exporter, address, path);
+		return;
+	}
+	if (!client_sees(client, ask->vm, ask->share)) {
+		client_denied(client, "attach of %s for %s", ask->share, ask->vm);
+		answer_refused(client, ask->vm, ask->share, ask->exporter);
 		return;
 	}
 	guest = guest_new(broker, ask, path);
@@ -487,9 +519,8 @@ guest_stop_asked(struct client *client, const struct msg_guest_detach *ask)
 	       (ask->id ? guest->row.id != ask->id
 			: strcmp(guest->row.vm.text, ask->vm) != 0 || strcmp(guest->row.share.text, ask->share) != 0))
 		guest = guest->next;
-	if (guest == NULL || !client_may(client, guest->row.vm.text)) {
-		client_done(
-		    client, ADMIN_NOT_FOUND, 0, "there is no such attachment; see netbus-admin attachment list");
+	if (guest == NULL || !client_sees(client, guest->row.vm.text, guest->row.share.text)) {
+		client_not_found(client, "there is no such attachment; see netbus-admin attachment list");
 		return;
 	}
 	if (guest->detaching) {

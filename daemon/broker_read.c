@@ -39,11 +39,17 @@ role_text(enum admin_role role)
 	return names[role];
 }
 
+struct grant_count {
+	const struct client *client;
+	uint32_t *count;
+};
+
 static void
 count_grant(const struct db_grant *grant, void *context)
 {
-	(void)grant;
-	++*(uint32_t *)context;
+	const struct grant_count *counting = context;
+
+	*counting->count += client_sees(counting->client, grant->vm.text, grant->share.text);
 }
 
 static void
@@ -60,8 +66,10 @@ fill_paths(const struct broker *broker, struct msg_row_status *row)
 }
 
 static void
-fill_policy(const struct broker *broker, struct msg_row_status *row)
+fill_policy(const struct client *client, struct msg_row_status *row)
 {
+	const struct broker *broker = client->broker;
+
 	COPY(row->policy_state, broker->policy == NULL                                  ? "none"
 				: broker->policy_is_last_good || broker->load_failed_us ? "last-good"
 											: "good");
@@ -70,21 +78,67 @@ fill_policy(const struct broker *broker, struct msg_row_status *row)
 		return;
 	row->generation = policy_generation(broker->policy);
 	row->policy_loaded_at = (uint64_t)broker->policy_loaded_us;
+	if (client->role == ROLE_TENANT) /* they are all tenants' */
+		return;
 	row->rules = (uint32_t)policy_rule_count(broker->policy);
 	row->policy_tests = (uint32_t)policy_test_count(broker->policy);
 }
 
-static void
-fill_counts(const struct broker *broker, struct msg_row_status *row)
+static bool
+sees_lease(const struct client *client, const struct lease *lease)
 {
-	row->shares = (uint32_t)broker->config->share_count;
-	db_grants_each(broker->db, NULL, NULL, NULL, count_grant, &row->grants);
+	return client_sees(client, lease->row.vm.text, lease->row.share.text);
+}
+
+static bool
+sees_guest(const struct client *client, const struct guest *guest)
+{
+	return client_sees(client, guest->row.vm.text, guest->row.share.text);
+}
+
+/* One that serves nothing yet, or no more, is no tenant's. */
+static bool
+sees_process(const struct client *client, const struct process *process)
+{
+	const struct guest *guest = process->is_attach ? guest_find(client->broker, process->attachment) : NULL;
+
+	if (process->lease)
+		return sees_lease(client, process->lease);
+	return guest ? sees_guest(client, guest) : client->role != ROLE_TENANT;
+}
+
+static void
+fill_counts(const struct client *client, struct msg_row_status *row)
+{
+	const struct broker *broker = client->broker;
+	struct grant_count grants = {client, &row->grants};
+
+	for (size_t i = 0; i < broker->config->share_count; i++)
+		row->shares += client_may(client, broker->config->shares[i].name.text);
+	db_grants_each(broker->db, NULL, NULL, NULL, count_grant, &grants);
 	for (const struct lease *lease = broker->leases; lease; lease = lease->next)
-		row->leases++;
+		row->leases += sees_lease(client, lease);
 	for (const struct process *process = broker->processes; process; process = process->next)
-		row->sessions += !process->is_attach;
+		row->sessions += !process->is_attach && sees_process(client, process);
 	for (const struct guest *guest = broker->guests; guest; guest = guest->next)
-		row->attachments++;
+		row->attachments += sees_guest(client, guest);
+}
+
+/* How many records others made is not a tenant's business. */
+static void
+fill_trail(const struct client *client, struct msg_row_status *row)
+{
+	const struct broker *broker = client->broker;
+	struct db_head head;
+
+	row->trail_ok = db_trail_ok(broker->db);
+	row->state_ok = db_state_ok(broker->db);
+	if (client->role == ROLE_TENANT)
+		return;
+	db_head(broker->db, &head);
+	row->trail_lines = head.size;
+	memcpy(row->trail_chain, head.chain, sizeof row->trail_chain);
+	row->checkpoint_lines = broker->sealed_lines;
 }
 
 static void
@@ -119,23 +173,18 @@ get_status(struct client *client)
 	const struct broker *broker = client->broker;
 	struct msg_row_status row = {
 	    .certificate_expires_at = broker->identity.not_after_us, .started_at = (uint64_t)broker->started_us};
-	struct db_head head;
 
 	COPY(row.host, broker->config->host.text);
 	COPY(row.trust_domain, broker->identity.trust_domain);
 	COPY(row.fingerprint, broker->identity.fingerprint);
 	COPY(row.version, NETBUS_VERSION);
 	COPY(row.role, role_text(client->role));
-	fill_policy(broker, &row);
-	fill_counts(broker, &row);
+	fill_policy(client, &row);
+	fill_counts(client, &row);
 	fill_paths(broker, &row);
-	db_head(broker->db, &head);
-	row.trail_lines = head.size;
-	memcpy(row.trail_chain, head.chain, sizeof row.trail_chain);
-	row.checkpoint_lines = broker->sealed_lines;
-	row.trail_ok = db_trail_ok(broker->db);
-	row.state_ok = db_state_ok(broker->db);
-	fill_enrolment(broker, &row);
+	if (client->role != ROLE_TENANT)
+		fill_enrolment(broker, &row);
+	fill_trail(client, &row);
 	client_row(client, ADMIN_ROW_STATUS, &row);
 	for (size_t i = 0; i < broker->listening_count; i++) {
 		struct msg_row_listening listening = {0};
@@ -143,7 +192,7 @@ get_status(struct client *client)
 		COPY(listening.address, broker->listening[i]);
 		client_row(client, ADMIN_ROW_LISTENING, &listening);
 	}
-	if (broker->load_failed_us)
+	if (broker->load_failed_us && client->role != ROLE_TENANT)
 		tell_faults(client);
 	client_done(client, ADMIN_OK, 0, "%s", "");
 }
@@ -157,12 +206,12 @@ struct listing {
 };
 
 static uint32_t
-count_leases(const struct broker *broker, const char *share)
+count_leases(const struct client *client, const char *share)
 {
 	uint32_t count = 0;
 
-	for (const struct lease *lease = broker->leases; lease; lease = lease->next)
-		count += strcmp(lease->row.share.text, share) == 0;
+	for (const struct lease *lease = client->broker->leases; lease; lease = lease->next)
+		count += strcmp(lease->row.share.text, share) == 0 && sees_lease(client, lease);
 	return count;
 }
 
@@ -181,12 +230,12 @@ tell_share(const struct db_share *share, void *context)
 	if (!client_may(listing->client, share->name.text) ||
 	    (listing->wanted && strcmp(listing->wanted, share->name.text) != 0))
 		return;
-	if (!share->configured && !listing->wanted && count_leases(broker, share->name.text) == 0)
+	if (!share->configured && !listing->wanted && count_leases(listing->client, share->name.text) == 0)
 		return; /* not exported any more */
 	COPY(row.share, share->name.text);
 	COPY(row.class, share->class);
 	COPY(row.sharing, sharings[share->share_mode]);
-	row.leases = count_leases(broker, share->name.text);
+	row.leases = count_leases(listing->client, share->name.text);
 	if (config && config->path)
 		COPY(row.path, config->path);
 	if (config)
@@ -203,8 +252,7 @@ get_shares(struct client *client, const struct msg_get_shares *ask)
 	if (db_shares_each(client->broker->db, tell_share, &listing) < 0)
 		client_done(client, ADMIN_FAILURE, 0, "the state database cannot be read");
 	else if (listing.wanted && listing.count == 0)
-		client_done(
-		    client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", ask->share);
+		client_not_found(client, "there is no share %s; see netbus-admin share list", ask->share);
 	else
 		client_done(client, ADMIN_OK, 0, "%s", "");
 }
@@ -218,7 +266,7 @@ tell_grant(const struct db_grant *grant, void *context)
 	    .expires_at = (uint64_t)grant->expires_us,
 	    .expired = grant->expires_us && grant->expires_us <= clock_wall_us()};
 
-	if (!client_may(listing->client, grant->share.text))
+	if (!client_sees(listing->client, grant->vm.text, grant->share.text))
 		return;
 	COPY(row.vm, grant->vm.text);
 	COPY(row.share, grant->share.text);
@@ -250,7 +298,8 @@ tell_host(const struct db_host *host, void *context)
 
 	COPY(row.host, host->name.text);
 	COPY(row.address, host->address[0] || peer == NULL ? host->address : peer->address);
-	COPY(row.reason, host->reason);
+	if (listing->client->role != ROLE_TENANT) /* what an operator wrote of others */
+		COPY(row.reason, host->reason);
 	COPY(row.origin, "operator");
 	client_row(listing->client, ADMIN_ROW_HOST, &row);
 }
@@ -330,7 +379,8 @@ is_wanted(const struct client *client, const struct msg_get_leases *ask, const s
 	static const uint8_t any[LEASE_ID_LEN];
 	size_t tenant = strlen(ask->tenant);
 
-	if (!client_may(client, lease->share.text) || (ask->vm[0] && strcmp(ask->vm, lease->vm.text) != 0))
+	if (!client_sees(client, lease->vm.text, lease->share.text) ||
+	    (ask->vm[0] && strcmp(ask->vm, lease->vm.text) != 0))
 		return false;
 	if ((ask->share[0] && strcmp(ask->share, lease->share.text) != 0) ||
 	    (ask->host[0] && strcmp(ask->host, lease->host) != 0))
@@ -382,6 +432,20 @@ fill_allowed(const struct lease_limits *limits, const struct totals *totals, str
 	row->held_ns = totals->held_ns;
 }
 
+/* Those that the client sees, of the leases that the limit counts together. */
+static uint32_t
+count_limited(const struct client *client, const struct limit_bucket *bucket)
+{
+	uint32_t count = 0;
+
+	if (client->role != ROLE_TENANT)
+		return bucket->leases;
+	for (const struct lease *lease = client->broker->leases; lease; lease = lease->next)
+		for (size_t i = 0; i < lease->limits.count && sees_lease(client, lease); i++)
+			count += lease->limits.at[i] == bucket;
+	return count;
+}
+
 static void
 tell_limits(struct client *client, const struct lease_limits *limits)
 {
@@ -396,7 +460,7 @@ tell_limits(struct client *client, const struct lease_limits *limits)
 		    .floor_bandwidth = amounts->floor_bandwidth,
 		    .leases_most = amounts->leases,
 		    .attach_rate = amounts->attach_rate,
-		    .leases = bucket->leases};
+		    .leases = count_limited(client, bucket)};
 
 		COPY(row.file, bucket->limit.file);
 		COPY(row.per, per_name(bucket->limit.per));
@@ -464,9 +528,11 @@ get_leases(struct client *client, const struct msg_get_leases *ask)
 		listing.count++;
 	}
 	if (ask->ended || one)
-		db_leases_each(client->broker->db, &(struct db_lease_filter){.ended = true}, tell_ended, &listing);
+		db_leases_each(client->broker->db,
+		    &(struct db_lease_filter){.ended = true, .tenant = filter(client->tenant.text)}, tell_ended,
+		    &listing);
 	if (one && listing.count == 0)
-		client_done(client, ADMIN_NOT_FOUND, 0, "there is no such lease; see netbus-admin lease list");
+		client_not_found(client, "there is no such lease; see netbus-admin lease list");
 	else
 		client_done(client, ADMIN_OK, 0, "%s", "");
 }
@@ -499,7 +565,7 @@ tell_session(struct client *client, const struct process *process)
 	const char *share = process->lease ? process->lease->row.share.text : guest ? guest->row.share.text : "";
 	const char *vm = process->lease ? process->lease->row.vm.text : guest ? guest->row.vm.text : "";
 
-	if (client->role == ROLE_TENANT && (share[0] == '\0' || !client_may(client, share)))
+	if (!sees_process(client, process))
 		return;
 	COPY(row.kind, process->is_attach ? "attach" : "session");
 	COPY(row.source, process->source);
@@ -536,7 +602,7 @@ tell_attachment(const struct db_attachment *from, void *context)
 	    .started_at = (uint64_t)from->started_us,
 	    .ended_at = (uint64_t)from->ended_us};
 
-	if (!client_may(listing->client, from->vm.text))
+	if (!client_sees(listing->client, from->vm.text, from->share.text))
 		return;
 	COPY(row.vm, from->vm.text);
 	COPY(row.vm_uuid, from->vm_uuid);
@@ -610,10 +676,8 @@ explain(struct client *client, const struct msg_explain *ask)
 	struct verdict verdict;
 	int64_t expires_us;
 
-	if (!client_may(client, ask->share)) {
-		client_done(client, ADMIN_DENIED, 0, "%s is not your tenant's", ask->share);
+	if (!client_names(client, ask->vm, ask->share))
 		return;
-	}
 	if (question.verb == 0) {
 		client_done(client, ADMIN_USAGE, 0,
 		    "'%s' is no verb; there are: list, attach, discard, resize-see, handover, steal, usb-control",

@@ -62,7 +62,7 @@ selects_lease(const struct selection *selection, const struct lease *lease)
 	const struct msg_revoke *ask = selection->ask;
 	const struct db_grant *grant = &selection->by_grant;
 
-	if (!client_may(selection->client, lease->row.share.text))
+	if (!client_sees(selection->client, lease->row.vm.text, lease->row.share.text))
 		return false;
 	if (ask->grant &&
 	    (strcmp(grant->vm.text, lease->row.vm.text) != 0 || strcmp(grant->share.text, lease->row.share.text) != 0 ||
@@ -89,7 +89,7 @@ selects_grant(const struct selection *selection, const struct db_grant *grant)
 {
 	const struct msg_revoke *ask = selection->ask;
 
-	if (ask->keep_grants || !client_may(selection->client, grant->share.text))
+	if (ask->keep_grants || !client_sees(selection->client, grant->vm.text, grant->share.text))
 		return false;
 	if (ask->grant && grant->id != ask->grant)
 		return false;
@@ -152,6 +152,20 @@ count_leases(const struct selection *selection)
 	return count;
 }
 
+/* One VM and one share, which a bar can keep apart though there is neither grant nor lease. A tenant's operator bars only what is there and his. */
+static bool
+names_pair(const struct selection *selection)
+{
+	const struct client *client = selection->client;
+	const struct msg_revoke *ask = selection->ask;
+	struct db_share share;
+
+	if (!ask->vm[0] || !ask->share[0])
+		return false;
+	return client->role != ROLE_TENANT || (client_sees(client, ask->vm, ask->share) &&
+						  db_share_get(client->broker->db, ask->share, &share) == 0);
+}
+
 /* ---- the transaction ---- */
 
 static int
@@ -190,7 +204,7 @@ store_bars(struct selection *selection, struct error *error)
 
 	if (ask->keep_grants || ask->grant)
 		return 0;
-	if (ask->vm[0] && ask->share[0])
+	if (names_pair(selection))
 		return bar_store(
 		    selection->client, ask->vm, ask->share, ask->host, ask->reason, &selection->bars, error);
 	for (const struct lease *lease = broker->leases; lease && code == 0; lease = lease->next)
@@ -326,9 +340,9 @@ revoke_selected(struct selection *selection)
 	struct revoke *revoke;
 	uint64_t seq = 0;
 
-	if (leases == 0 && selection->grant_count == 0 && !(selection->ask->vm[0] && selection->ask->share[0])) {
-		client_done(client, ADMIN_NOT_FOUND, 0,
-		    "nothing that is granted or leased matches; see netbus-admin lease list and grant list");
+	if (leases == 0 && selection->grant_count == 0 && !names_pair(selection)) {
+		client_not_found(
+		    client, "nothing that is granted or leased matches; see netbus-admin lease list and grant list");
 		return;
 	}
 	if (selection->ask->dry_run) {
@@ -359,8 +373,8 @@ revoke_asked(struct client *client, const struct msg_revoke *ask)
 	struct selection selection = {.client = client, .ask = ask};
 
 	if (ask->grant && (db_grant_get(client->broker->db, ask->grant, &selection.by_grant) < 0 ||
-			      !client_may(client, selection.by_grant.share.text))) {
-		client_done(client, ADMIN_NOT_FOUND, 0, "there is no grant %llu; see netbus-admin grant list",
+			      !client_sees(client, selection.by_grant.vm.text, selection.by_grant.share.text))) {
+		client_not_found(client, "there is no grant %llu; see netbus-admin grant list",
 		    (unsigned long long)ask->grant);
 		return;
 	}
