@@ -122,11 +122,17 @@ void cell_time(char *cell, uint64_t at_us); /* "2026-11-22 12:00Z" */
 /* Its first digits, enough for --lease. */
 void cell_lease(char *cell, const uint8_t lease[static 16]);
 
+/* A ROW_LIMIT in four cells: where it stands, whom it counts together, its amounts, leases. */
+extern const char *const limit_titles[];
+void limit_cells(const union admin_body *body, char (*cells)[CELL_LEN]);
+
 /* ---- client.c: the broker ---- */
 
 /* What came back: `take` is called for each row before DONE. */
 struct asking {
 	void (*take)(struct asking *asking, uint16_t number, const union admin_body *body);
+	/* Requests that go before it on the same connection, one after the other until it gives false; each must be answered with 0. NULL: none. */
+	bool (*before)(struct asking *asking, uint16_t *number, const void **request);
 	void *context;
 	bool renews;  /* the timeout counts anew from each row */
 	bool endless; /* once it is asked, rows are waited for without end */
@@ -219,7 +225,11 @@ int cmd_attachment_list(struct admin *admin, int argc, char **argv);
 int cmd_policy_check(struct admin *admin, int argc, char **argv);
 int cmd_policy_test(struct admin *admin, int argc, char **argv);
 int cmd_policy_explain(struct admin *admin, int argc, char **argv);
+int cmd_policy_who_can(struct admin *admin, int argc, char **argv);
+int cmd_policy_diff(struct admin *admin, int argc, char **argv);
+int cmd_policy_replay(struct admin *admin, int argc, char **argv);
 int cmd_policy_reload(struct admin *admin, int argc, char **argv);
+int cmd_policy_confirm(struct admin *admin, int argc, char **argv);
 int cmd_host_add(struct admin *admin, int argc, char **argv);
 int cmd_host_list(struct admin *admin, int argc, char **argv);
 int cmd_host_deny(struct admin *admin, int argc, char **argv);

@@ -197,11 +197,30 @@ hear(struct conversation *talk)
 	}
 }
 
+/* False when DONE of one of them says no, or `code` is set. */
+static bool
+ask_before(struct conversation *talk, int *code)
+{
+	struct asking *asking = talk->asking;
+	const void *request = NULL;
+	uint16_t number = 0;
+
+	while (asking->before != NULL && asking->before(asking, &number, &request)) {
+		*code = send_request(talk, number, request);
+		if (*code == 0)
+			*code = hear(talk);
+		if (*code < 0 || asking->done.exit_code != ADMIN_OK)
+			return false;
+		set_deadline(talk);
+	}
+	return true;
+}
+
 static int
 converse(struct conversation *talk, uint16_t number, const void *request)
 {
 	AUTO_CLOSE int socket = -1;
-	int code;
+	int code = 0;
 
 	memset(&talk->asking->done, 0, sizeof talk->asking->done);
 	set_deadline(talk);
@@ -209,6 +228,8 @@ converse(struct conversation *talk, uint16_t number, const void *request)
 	if (socket < 0)
 		return socket;
 	talk->socket = socket;
+	if (!ask_before(talk, &code))
+		return code;
 	code = send_request(talk, number, request);
 	if (talk->asking->endless)
 		talk->deadline_ns = UINT64_MAX;

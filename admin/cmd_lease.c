@@ -86,7 +86,9 @@ say_bandwidth(char *cell, const char *what, uint64_t bytes)
 		say_amount(cell, what, text);
 }
 
-static void
+const char *const limit_titles[] = {"LIMIT", "PER", "AMOUNTS", "LEASES", NULL};
+
+void
 limit_cells(const union admin_body *body, char (*cells)[CELL_LEN])
 {
 	const struct msg_row_limit *row = &body->row_limit;
@@ -119,7 +121,6 @@ timer_cells(const union admin_body *body, char (*cells)[CELL_LEN])
 int
 cmd_lease_show(struct admin *admin, int argc, char **argv)
 {
-	static const char *const limit_titles[] = {"LIMIT", "PER", "AMOUNTS", "LEASES", NULL};
 	static const char *const timer_titles[] = {"TIMER", "VALUE", "FORMULA", NULL};
 	static const struct part parts[] = {{ADMIN_ROW_LIMIT, "limits", limit_titles, limit_cells},
 	    {ADMIN_ROW_TIMER, "timers", timer_titles, timer_cells}, {0}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * netbus-admin policy: check and test read files here, offline, with the broker's own loader; explain and reload ask the broker.
+ * netbus-admin policy: check and test read files here, offline, with the broker's own loader; explain and who-can ask the broker. What changes the policy is in
+ * cmd_policy_change.c.
  */
 #include "admin/admin.h"
 
@@ -122,8 +123,8 @@ cmd_policy_test(struct admin *admin, int argc, char **argv)
 
 struct explanation {
 	struct asking asking;
-	struct table *table;
-	json_t *matches;
+	struct table *table, *limits;
+	json_t *matches, *limit_rows;
 	struct msg_row_verdict verdict;
 	bool has_verdict;
 };
@@ -140,6 +141,17 @@ add_match(struct table *table, const struct msg_row_match *row)
 }
 
 static void
+add_limit(struct table *table, const union admin_body *body)
+{
+	char cells[4][CELL_LEN];
+	const char *texts[4] = {cells[0], cells[1], cells[2], cells[3]};
+
+	memset(cells, 0, sizeof cells);
+	limit_cells(body, cells);
+	table_row(table, texts);
+}
+
+static void
 take_explanation(struct asking *asking, uint16_t number, const union admin_body *body)
 {
 	struct explanation *explanation = asking->context;
@@ -147,6 +159,9 @@ take_explanation(struct asking *asking, uint16_t number, const union admin_body 
 	if (number == ADMIN_ROW_MATCH) {
 		output_append(explanation->matches, output_object(&admin_row(number)->type, body));
 		add_match(explanation->table, &body->row_match);
+	} else if (number == ADMIN_ROW_LIMIT) {
+		output_append(explanation->limit_rows, output_object(&admin_row(number)->type, body));
+		add_limit(explanation->limits, body);
 	} else if (number == ADMIN_ROW_VERDICT) {
 		explanation->verdict = body->row_verdict;
 		explanation->has_verdict = true;
@@ -161,9 +176,25 @@ say_verdict(struct admin *admin, const struct msg_row_verdict *verdict)
 	if (verdict->rule[0] != '\0')
 		snprintf(where, sizeof where, ", by rule %s (%s:%u)", verdict->rule, verdict->file, verdict->line);
 	verb_say(admin, "%s%s: %s.", verdict->allowed ? "Allowed" : "Denied", where, verdict->sentence);
+	if (verdict->unmet[0] != '\0')
+		verb_say(admin, "What is missing: %s.", verdict->unmet);
+	if (verdict->limit[0] != '\0')
+		verb_say(admin, "The limit: %s.", verdict->limit);
 	print_duration((int64_t)verdict->max_ttl_us, ttl);
 	if (verdict->allowed && verdict->max_ttl_us != 0)
 		verb_say(admin, "The lease would last at most %s.", ttl);
+}
+
+static int
+operand_verb(struct admin *admin, const char *text, char verb[static 32])
+{
+	if (verb_find(text) == 0)
+		return verb_usage(admin,
+		    "--verb '%s' is none; list, attach, discard, resize-see, handover, steal and "
+		    "usb-control are",
+		    text);
+	snprintf(verb, 32, "%s", text);
+	return 0;
 }
 
 static int
@@ -188,16 +219,33 @@ parse_explain(struct admin *admin, int argc, char **argv, struct msg_explain *re
 		return code;
 	if (host == NULL)
 		return verb_usage(admin, "--host is missing: which host would ask for %s?", request->vm);
-	if (verb_find(verb) == 0)
-		return verb_usage(admin,
-		    "--verb '%s' is none; list, attach, discard, resize-see, handover, steal and "
-		    "usb-control are",
-		    verb);
+	code = operand_verb(admin, verb, request->verb);
+	if (code != 0)
+		return code;
 	if (at != NULL && (clock_parse(at, &at_us, &error) < 0 || at_us <= 0))
 		return verb_usage(admin, "--at '%s' is no time; write it like 2026-11-22T12:00Z", at);
 	request->when_at = (uint64_t)at_us;
-	snprintf(request->verb, sizeof request->verb, "%s", verb);
 	return 0;
+}
+
+static void
+show_explanation(struct admin *admin, struct explanation *explanation)
+{
+	json_t *object;
+
+	if (admin->json) {
+		object = output_object(&admin_row(ADMIN_ROW_VERDICT)->type, &explanation->verdict);
+		output_put(object, "matches", json_incref(explanation->matches));
+		output_put(object, "limits", json_incref(explanation->limit_rows));
+		output_json(object);
+		return;
+	}
+	say_verdict(admin, &explanation->verdict);
+	table_print(admin, TAKE(explanation->table), "No rule matches.");
+	if (json_array_size(explanation->limit_rows) == 0)
+		return;
+	printf("\n");
+	table_print(admin, TAKE(explanation->limits), "");
 }
 
 int
@@ -206,42 +254,57 @@ cmd_policy_explain(struct admin *admin, int argc, char **argv)
 	static const char *const titles[] = {"RULE", "AT", "EFFECT", "MODE", "DEMANDS", "", NULL};
 	struct explanation explanation = {.asking = {.take = take_explanation, .context = &explanation}};
 	struct msg_explain request = {0};
-	json_t *object;
 	int code = parse_explain(admin, argc, argv, &request);
 
 	if (code != 0)
 		return code;
 	explanation.matches = verb_memory(json_array());
+	explanation.limit_rows = verb_memory(json_array());
 	explanation.table = table_new(titles);
+	explanation.limits = table_new(limit_titles);
 	code = client_ask(admin, ADMIN_EXPLAIN, &request, &explanation.asking);
 	if (code == ADMIN_OK && !explanation.has_verdict)
 		code = verb_fail(admin, ADMIN_FAILURE, "netbusd answered without a verdict");
-	if (explanation.has_verdict && admin->json) {
-		object = output_object(&admin_row(ADMIN_ROW_VERDICT)->type, &explanation.verdict);
-		output_put(object, "matches", json_incref(explanation.matches));
-		output_json(object);
-	}
-	if (explanation.has_verdict && !admin->json) {
-		say_verdict(admin, &explanation.verdict);
-		table_print(admin, TAKE(explanation.table), "No rule matches.");
-	}
+	if (explanation.has_verdict)
+		show_explanation(admin, &explanation);
 	table_free(explanation.table);
+	table_free(explanation.limits);
 	json_decref(explanation.matches);
+	json_decref(explanation.limit_rows);
 	return code;
 }
 
-/* ---- reload ---- */
+/* ---- who-can ---- */
+
+static void
+can_cells(const union admin_body *body, char (*cells)[CELL_LEN])
+{
+	const struct msg_row_can *row = &body->row_can;
+
+	cell_text(cells[0], row->hosts);
+	cell_text(cells[1], row->vms);
+	cell_text(cells[2], row->rule);
+	snprintf(cells[3], CELL_LEN, "%s:%u", row->file, row->line);
+	cell_text(cells[4], row->demands);
+	cell_text(cells[5], row->except);
+}
 
 int
-cmd_policy_reload(struct admin *admin, int argc, char **argv)
+cmd_policy_who_can(struct admin *admin, int argc, char **argv)
 {
-	const struct verb_option options[] = {{NULL}};
-	static const struct row_kind kinds[] = {{ADMIN_ROW_FAULT, "faults"}, {ADMIN_ROW_RECEIPT, "receipts"}, {0}};
-	struct msg_policy_reload request = {.dry_run = admin->dry_run};
-	int code = verb_options(admin, &argc, argv, options, 0, 0);
+	static const char *const titles[] = {"HOST", "VM", "RULE", "AT", "BY", "EXCEPT", NULL};
+	static const struct listing listing = {
+	    .row = ADMIN_ROW_CAN, .titles = titles, .cells = can_cells, .empty = "Nobody."};
+	const char *verb = "attach", *mode = NULL;
+	const struct verb_option options[] = {{"verb", .value = &verb}, {"mode", .value = &mode}, {NULL}};
+	struct msg_who_can request = {0};
+	int code = verb_options(admin, &argc, argv, options, 1, 1);
 
-	if (code != 0)
-		return code;
-	snprintf(request.reason, sizeof request.reason, "%s", admin->reason);
-	return client_change(admin, ADMIN_POLICY_RELOAD, &request, kinds);
+	if (code == 0)
+		code = operand_qualified(admin, "share", argv[0], request.share);
+	if (code == 0)
+		code = operand_verb(admin, verb, request.verb);
+	if (code == 0)
+		code = operand_mode(admin, mode, &request.mode);
+	return code != 0 ? code : client_list(admin, ADMIN_WHO_CAN, &request, &listing);
 }

@@ -128,3 +128,21 @@ files_load(const struct files *files, struct faults *faults)
 	}
 	return policy;
 }
+
+struct policy *
+files_candidate(struct admin *admin, const char *path, struct files *files)
+{
+	struct policy *policy;
+	struct faults faults;
+
+	faults_init(&faults);
+	files_add(files, path, FILES_OR_DIRECTORIES, &faults);
+	policy = files_load(files, &faults);
+	if (policy == NULL) {
+		verb_faults(admin, &faults, 0);
+		verb_fail(admin, ADMIN_FAILURE, "%zu fault%s: a load of this would change nothing", faults.count,
+		    faults.count == 1 ? "" : "s");
+	}
+	faults_clear(&faults);
+	return policy;
+}

@@ -103,6 +103,7 @@ authz_decide(const struct policy_verdict *policy, const struct authz_facts *fact
 	verdict->generation = policy->generation;
 	verdict->rule_line = policy->line;
 	verdict->max_ttl_us = policy->max_ttl_us;
+	verdict->unmet = policy->outcome == POLICY_UNMET ? policy->unmet : 0;
 	if (policy->rule)
 		snprintf(verdict->rule, sizeof verdict->rule, "%s", policy->rule);
 	if (policy->file)

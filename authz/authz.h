@@ -43,6 +43,7 @@ struct verdict {
 	char limit[192];
 	/* Rules that only observe and would have decided so, "no-usb no-iso" or "a b c d +2"; or "". Whoever asked the policy writes them. */
 	char would_deny[VERDICT_WOULD_LEN], would_allow[VERDICT_WOULD_LEN];
+	unsigned unmet; /* enum policy_demand mask: what only stands between, of the policy */
 };
 
 void authz_decide(const struct policy_verdict *policy, const struct authz_facts *facts, struct verdict *verdict);

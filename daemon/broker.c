@@ -186,10 +186,11 @@ take_listening(const char *address)
 static void
 reload(void)
 {
+	const struct policy_order order = {0};
 	struct msg_reloaded reloaded = {.ok = 1};
 	struct error error = {0};
 
-	if (config_reload(&broker, &error) < 0 || policy_reload(&broker, NULL, false, NULL, NULL, &error) < 0) {
+	if (config_reload(&broker, &error) < 0 || policy_reload(&broker, &order, NULL, NULL, &error) < 0) {
 		reloaded.ok = 0;
 		snprintf(reloaded.text, sizeof reloaded.text, "%s", error.text);
 	}
@@ -400,6 +401,7 @@ clean_up(void)
 	timer_stop(&broker.retry);
 	timer_stop(&broker.seal);
 	timer_stop(&broker.stop_late);
+	trial_clear(&broker);
 	policy_free(broker.policy);
 	free(broker.observed);
 	faults_clear(&broker.faults);

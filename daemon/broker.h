@@ -167,6 +167,8 @@ struct client {
 	bool busy;                   /* a request is being carried out */
 	bool renewing;               /* it waits for our own certificate's renewal */
 	struct events *events;       /* owned; who is told the trail, NULL: nobody */
+	struct candidate *candidate; /* owned; a policy that he asks about, as far as it came; NULL: none */
+	struct survey *survey;       /* owned; a request that looks at many questions; NULL: none */
 	bool gone;
 };
 
@@ -178,6 +180,15 @@ struct revoke {
 	uint64_t record;
 	const char *verb;  /* "revoked", "denied" for the last sentence */
 	bool asked_nicely; /* soft or drain: what had to be forced is said */
+};
+
+/* The policy in force waits to be confirmed, or was rolled back because it was not. */
+struct policy_trial {
+	bool waiting, rolled_back;
+	struct policy *former; /* while it waits: comes back; NULL: none was in force */
+	int64_t until_us;
+	struct timer late;
+	uint8_t digest[32]; /* rolled_back: of the files that must not come back by themselves */
 };
 
 struct broker {
@@ -201,6 +212,7 @@ struct broker {
 	int64_t policy_loaded_us, load_failed_us;
 	bool policy_is_last_good; /* the files on disk are faulty */
 	struct faults faults;     /* of the last load that failed */
+	struct policy_trial trial;
 
 	struct msg_identity_is identity;
 	bool has_identity;
@@ -247,13 +259,52 @@ int broker_adopt(struct broker *broker, bool keep_grants, struct error *error);
 /* ---- broker_policy.c ---- */
 /* At the start: the files, or when they are faulty the copy of the last good ones, or none. */
 int policy_start(struct broker *broker, struct error *error);
-/* 0, or -EINVAL: broker->faults says what is wrong. `admin` NULL: the monitor asked. Leases that the new policy does not allow are ended; `revoke` (may be
- * NULL) waits for them. */
-int policy_reload(struct broker *broker, const char *admin, bool dry_run, struct revoke *revoke, uint64_t *record,
+struct policy_order {
+	const char *admin; /* NULL: the monitor asked, or we start */
+	bool dry_run;
+	uint64_t expect_generation; /* must be in force; 0: whatever is */
+	int64_t confirm_within_us;  /* rolled back when it is not confirmed; 0: for good */
+};
+/* 0, or -EINVAL: broker->faults says what is wrong; -EBUSY: another generation is in force than was expected, or it waits to be confirmed; -ECANCELED: these
+ * files were rolled back. Leases that the new policy does not allow are ended; `revoke` (may be NULL) waits for them. */
+int policy_reload(struct broker *broker, const struct policy_order *order, struct revoke *revoke, uint64_t *record,
     struct error *error);
 /* netbusd.yaml again, then its shares into the database. */
 int config_reload(struct broker *broker, struct error *error);
 int shares_sync(struct broker *broker, struct error *error);
+
+/* ---- broker_files.c ---- */
+struct policy_files {
+	struct policy_file *list; /* names and texts are owned */
+	size_t count;
+};
+void policy_files_clear(struct policy_files *files);
+/* Takes name and text, also when it fails: memory is out. */
+bool policy_files_add(struct policy_files *files, char *name, char *text, size_t length);
+/* All of a directory; what cannot be read is a fault. */
+void policy_files_read(struct policy_files *files, const char *path, struct faults *faults);
+/* Sorts them by name. */
+void policy_files_digest(struct policy_files *files, uint8_t digest[static 32]);
+
+/* ---- broker_trial.c: a policy that waits to be confirmed ---- */
+/* What the policy in force was is kept; the caller puts the new one in force next. */
+void trial_begin(struct broker *broker, const struct db_trial *trial, int64_t within_us);
+/* A policy is in force for good. */
+void trial_end(struct broker *broker);
+/* These files were rolled back, and come back only when an operator says so. */
+bool trial_forbids(const struct broker *broker, struct policy_files *files);
+/* At the start: what nobody confirmed is rolled back, in the database. */
+int trial_start(struct broker *broker, struct error *error);
+void trial_confirm_asked(struct client *client, const struct msg_policy_confirm *ask);
+void trial_clear(struct broker *broker);
+
+/* ---- broker_candidate.c: what a policy would change ---- */
+void candidate_part_asked(struct client *client, const struct msg_candidate_part *ask);
+void policy_diff_asked(struct client *client, const struct msg_policy_diff *ask);
+void candidate_stop(struct client *client);
+
+/* ---- broker_who_can.c ---- */
+void who_can_asked(struct client *client, const struct msg_who_can *ask);
 
 /* ---- broker_decide.c ---- */
 struct question {
@@ -274,6 +325,9 @@ void broker_decide_at(struct broker *broker, const struct question *question, in
 /* Every rule that matches, at that time (0: now), with what its demands lack. */
 void broker_matches(
     const struct broker *broker, const struct question *question, int64_t at_us, policy_each *each, void *context);
+/* Whether `policy` (NULL: none, all is denied) lets a live lease go on: what a reload asks of each, and a diff beforehand. */
+void lease_judge(
+    struct broker *broker, const struct policy *policy, const struct lease *lease, struct verdict *verdict);
 void question_to_request(const struct broker *broker, const struct question *question, struct policy_request *request);
 
 /* ---- broker_ticket.c ---- */
@@ -448,6 +502,18 @@ enum admin_role people_role(
 /* ---- broker_read.c, broker_change.c: requests ---- */
 void admin_read(struct client *client, uint16_t number, const union admin_body *body);
 void admin_change(struct client *client, uint16_t number, const union admin_body *body);
+
+/* ROW_LIMIT; `leases`: that it counts together now. */
+void client_limit(struct client *client, const struct policy_limit *limit, uint32_t leases);
+
+/* ---- broker_explain.c ---- */
+void explain_asked(struct client *client, const struct msg_explain *ask);
+/* Whether it is exported, and his business; else says that there is none, the same words for both. */
+bool share_asked_about(struct client *client, const char *share);
+/* Whether `text` was a verb; else says what there is. */
+bool verb_asked_about(struct client *client, enum policy_verb verb, const char *text);
+/* "grant, ticket" */
+void demands_print(unsigned demands, char text[static 32]);
 
 /* ---- broker_seal.c ---- */
 void seal_start(struct broker *broker);

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "daemon/broker.h"
+#include "daemon/broker_survey.h"
 
 #define OUT_LIMIT ((size_t)64 << 20) /* bytes of answers that wait to be read */
 
@@ -45,6 +46,8 @@ client_free(struct client *client)
 
 	forget_waits(client);
 	events_stop(client);
+	candidate_stop(client);
+	survey_stop(client);
 	watch_stop(&client->on_ready);
 	close(client->fd);
 	buffer_clear(&client->out);
@@ -286,8 +289,10 @@ on_client(struct watch *watch, uint32_t events)
 
 	if (events & EPOLLOUT)
 		client->gone = !send_waiting(client) || client->gone;
-	if (buffer_length(&client->out) < waiting)
+	if (buffer_length(&client->out) < waiting) {
 		events_taken(client);
+		survey_taken(client);
+	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		read_requests(client);
 	if (client->gone)

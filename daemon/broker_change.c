@@ -265,28 +265,64 @@ tell_faults(struct client *client)
 }
 
 static void
+tell_generation(struct client *client, uint64_t former)
+{
+	const struct broker *broker = client->broker;
+	struct msg_row_generation row = {.generation = policy_generation(broker->policy),
+	    .former = former,
+	    .rules = (uint32_t)policy_rule_count(broker->policy)};
+	char left[DURATION_TEXT_LEN];
+
+	if (broker->trial.waiting) {
+		row.confirm_until_at = (uint64_t)broker->trial.until_us;
+		print_duration((broker->trial.until_us - clock_wall_us() + 500000) / 1000000 * 1000000, left);
+		client_note(client,
+		    "generation %llu is rolled back in %s unless you say: netbus-admin policy confirm; leases that it "
+		    "ended stay ended",
+		    (unsigned long long)row.generation, left);
+	}
+	client_row(client, ADMIN_ROW_GENERATION, &row);
+}
+
+static void
+not_reloaded(struct client *client, int code, uint64_t seq, const struct error *error)
+{
+	if (code == -EINVAL) {
+		tell_faults(client);
+		client_done(client, ADMIN_FAILURE, seq, "not loaded, the last good generation stays in force");
+	} else if (code == -EBUSY) {
+		client_done(client, ADMIN_CONFLICT, seq, "%s", error->text);
+	} else {
+		client_done(client, ADMIN_FAILURE, seq, "not loaded: %s", error->text);
+	}
+}
+
+static void
 policy_reload_asked(struct client *client, const struct msg_policy_reload *ask)
 {
 	struct broker *broker = client->broker;
+	const struct policy_order order = {.admin = client->name,
+	    .dry_run = ask->dry_run,
+	    .expect_generation = ask->expect_generation,
+	    .confirm_within_us = (int64_t)ask->confirm_within_us};
 	struct revoke *revoke = ask->dry_run ? NULL : revoke_new(client, "loaded");
+	uint64_t seq = 0, former = broker->policy ? policy_generation(broker->policy) : 0;
 	struct error error = {0};
-	uint64_t seq = 0;
 	int code;
 
 	if (revoke)
 		revoke->waiting = 1;
-	code = policy_reload(broker, client->name, ask->dry_run, revoke, &seq, &error);
-	if (code == -EINVAL)
-		tell_faults(client);
-	if (code < 0 || revoke == NULL) {
+	code = policy_reload(broker, &order, revoke, &seq, &error);
+	if (code < 0) {
 		free(revoke);
-		client_done(client, code < 0 ? ADMIN_FAILURE : ADMIN_OK, seq, "%s%s",
-		    code == -EINVAL ? "not loaded, the last good generation stays in force"
-		    : code < 0      ? "not loaded: "
-				    : "the files have no fault",
-		    code < 0 && code != -EINVAL ? error.text : "");
+		not_reloaded(client, code, seq, &error);
 		return;
 	}
+	if (revoke == NULL) {
+		client_done(client, ADMIN_OK, seq, "the files have no fault");
+		return;
+	}
+	tell_generation(client, former);
 	revoke->record = seq;
 	revoke->waiting--;
 	revoke_begun(revoke);
@@ -357,6 +393,15 @@ admin_change(struct client *client, uint16_t number, const union admin_body *bod
 		return;
 	case ADMIN_POLICY_RELOAD:
 		policy_reload_asked(client, &body->policy_reload);
+		return;
+	case ADMIN_POLICY_CONFIRM:
+		trial_confirm_asked(client, &body->policy_confirm);
+		return;
+	case ADMIN_CANDIDATE_PART:
+		candidate_part_asked(client, &body->candidate_part);
+		return;
+	case ADMIN_POLICY_DIFF:
+		policy_diff_asked(client, &body->policy_diff);
 		return;
 	case ADMIN_HOST_PUT:
 		host_put(client, &body->host_put);

@@ -45,7 +45,7 @@ struct proofs {
 /* How long policy goes on to allow it, by grant and ticket: as long as some of what is held suffices, and that lasts as long as the first of it to end.
  * What is not needed bounds nothing. */
 static int64_t
-lasts_until(const struct broker *broker, const struct policy_request *request, const struct proofs *proofs)
+lasts_until(const struct policy *policy, const struct policy_request *request, const struct proofs *proofs)
 {
 	int64_t longest = -1;
 
@@ -57,7 +57,7 @@ lasts_until(const struct broker *broker, const struct policy_request *request, c
 		if ((facts.grant_held && !proofs->held.grant_held) ||
 		    (facts.ticket_valid && !proofs->held.ticket_valid))
 			continue;
-		policy_decide(broker->policy, request, &facts, &verdict);
+		policy_decide(policy, request, &facts, &verdict);
 		if (verdict.outcome != POLICY_ALLOWED)
 			continue;
 		until = earlier(facts.grant_held ? proofs->grant_us : 0, facts.ticket_valid ? proofs->ticket_us : 0);
@@ -94,19 +94,19 @@ prepare(const struct broker *broker, const struct question *question, int64_t at
 }
 
 static void
-ask_policy(const struct broker *broker, const struct asked *asked, struct policy_verdict *verdict, int64_t *expires_us)
+ask_policy(const struct policy *policy, const struct asked *asked, struct policy_verdict *verdict, int64_t *expires_us)
 {
 	*expires_us = 0;
-	if (broker->policy == NULL) {
+	if (policy == NULL) {
 		*verdict = (struct policy_verdict){.outcome = POLICY_NO_RULE};
 		return;
 	}
-	policy_decide(broker->policy, &asked->request, &asked->proofs.held, verdict);
+	policy_decide(policy, &asked->request, &asked->proofs.held, verdict);
 	if (verdict->outcome != POLICY_ALLOWED)
 		return;
 	if (verdict->max_ttl_us)
 		*expires_us = asked->request.at_us + verdict->max_ttl_us;
-	*expires_us = earlier(*expires_us, lasts_until(broker, &asked->request, &asked->proofs));
+	*expires_us = earlier(*expires_us, lasts_until(policy, &asked->request, &asked->proofs));
 }
 
 /* ---- rules that only observe ---- */
@@ -212,7 +212,7 @@ broker_decide(
 	struct observing observing = {broker, verdict, 0, 0};
 	struct policy_verdict policy;
 
-	ask_policy(broker, &asked, &policy, expires_us);
+	ask_policy(broker->policy, &asked, &policy, expires_us);
 	decide(broker, question, renewing, &policy, verdict);
 	if (renewing)
 		return;
@@ -229,6 +229,19 @@ broker_decide_at(
 	struct asked asked = prepare(broker, question, at_us);
 	struct policy_verdict policy;
 
-	ask_policy(broker, &asked, &policy, expires_us);
+	ask_policy(broker->policy, &asked, &policy, expires_us);
 	decide(broker, question, false, &policy, verdict);
+}
+
+void
+lease_judge(struct broker *broker, const struct policy *policy, const struct lease *lease, struct verdict *verdict)
+{
+	const struct question question = {lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH,
+	    (enum policy_mode)lease->row.mode, true, &lease->ticket, NULL};
+	struct asked asked = prepare(broker, &question, 0);
+	struct policy_verdict answer;
+	int64_t expires_us;
+
+	ask_policy(policy, &asked, &answer, &expires_us);
+	decide(broker, &question, true, &answer, verdict);
 }

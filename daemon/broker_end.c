@@ -234,14 +234,11 @@ void
 leases_judge(struct broker *broker, struct revoke *revoke)
 {
 	for (struct lease *lease = broker->leases; lease; lease = lease->next) {
-		struct question question = {lease->row.host, lease->row.vm.text, lease->row.share.text, VERB_ATTACH,
-		    (enum policy_mode)lease->row.mode, true, &lease->ticket};
 		struct verdict verdict;
-		int64_t expires_us;
 
 		if (!lease_is_live(lease))
 			continue;
-		broker_decide(broker, &question, true, &verdict, &expires_us);
+		lease_judge(broker, broker->policy, lease, &verdict);
 		if (verdict.allowed)
 			continue;
 		snprintf(lease->end_text, sizeof lease->end_text, "%s", reason_sentence((uint16_t)verdict.reason));

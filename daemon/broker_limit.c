@@ -339,6 +339,14 @@ limits_gather(
 	}
 }
 
+uint32_t
+limits_count(struct broker *broker, const struct policy_limit *limit)
+{
+	const struct limit_bucket *bucket = find_bucket(&broker->limits, limit, NULL);
+
+	return bucket ? bucket->leases : 0;
+}
+
 void
 limits_attempted(struct broker *broker, const struct question *question)
 {

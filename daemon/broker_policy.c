@@ -3,7 +3,6 @@
  * Which policy is in force: the files of policy.d when they have no fault and all their tests pass, else the last good ones, of which the state
  * database keeps a copy. A load changes everything or nothing.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,94 +10,10 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "daemon/broker.h"
 
-#define POLICY_FILES_MAX 1000
-#define FAULTS_SHOWN     20 /* in the log; the rest is for whoever asks */
-
-/* ---- files ---- */
-
-struct files {
-	struct policy_file *list;
-	size_t count;
-};
-
-static void
-files_clear(struct files *files)
-{
-	for (size_t i = 0; i < files->count; i++) {
-		free((char *)(uintptr_t)files->list[i].name);
-		free((char *)(uintptr_t)files->list[i].text);
-	}
-	free(files->list);
-	*files = (struct files){0};
-}
-
-/* Takes name and text. */
-static bool
-files_add(struct files *files, char *name, char *text, size_t length)
-{
-	struct policy_file *list = reallocarray(files->list, files->count + 1, sizeof *list);
-
-	if (list)
-		files->list = list;
-	if (list == NULL || name == NULL || text == NULL) {
-		free(name);
-		free(text);
-		return false;
-	}
-	list[files->count++] = (struct policy_file){name, text, length};
-	return true;
-}
-
-static void
-read_file(struct files *files, const char *directory, const char *name, struct faults *faults)
-{
-	struct error error = {0};
-	char path[4096], *text = NULL;
-	size_t length = 0;
-
-	if (path_print(path, sizeof path, "%s/%s", directory, name) < 0)
-		faults_add(faults, name, 0, 0, "the path is too long");
-	else if (file_read_all(path, YAML_FILE_MAX, &text, &length, &error) < 0)
-		faults_add(faults, name, 0, 0, "%s", error.text);
-	else if (!files_add(files, strdup(name), text, length))
-		faults_add(faults, name, 0, 0, "out of memory");
-}
-
-/* Hidden files and editors' backups are not policy; any other name is, and a wrong one is a fault of the load. */
-static bool
-is_ignored(const char *name)
-{
-	size_t length = strlen(name);
-
-	return name[0] == '.' || (length > 0 && name[length - 1] == '~');
-}
-
-static void
-read_directory(struct files *files, const char *path, struct faults *faults)
-{
-	DIR *directory = opendir(path);
-	const struct dirent *entry;
-
-	if (directory == NULL) {
-		if (errno != ENOENT) /* none at all: a policy that denies everything */
-			faults_add(faults, path, 0, 0, "the policy directory cannot be read: %s", strerror(errno));
-		return;
-	}
-	while ((entry = readdir(directory)) != NULL) {
-		if (is_ignored(entry->d_name))
-			continue;
-		if (files->count == POLICY_FILES_MAX) {
-			faults_add(faults, path, 0, 0, "more than %d files; join some", POLICY_FILES_MAX);
-			break;
-		}
-		read_file(files, path, entry->d_name, faults);
-	}
-	closedir(directory);
-}
+#define FAULTS_SHOWN 20 /* in the log; the rest is for whoever asks */
 
 /* ---- loading ---- */
 
@@ -116,27 +31,28 @@ log_faults(const struct faults *faults)
 static uint64_t
 next_generation(struct broker *broker)
 {
-	uint64_t generation = 0;
+	uint64_t generation = 0, last = 0;
 	int64_t loaded_us;
 
-	db_policy_generation(broker->db, &generation, &loaded_us);
-	return generation + 1;
+	db_policy_generation(broker->db, &generation, &loaded_us, &last);
+	return last + 1;
 }
 
-/* The new policy, its copy and its record: all or nothing. */
+/* The new policy, its copy and its record, and the former one when this one is on trial (`trial`, else NULL): all or nothing. */
 static int
-commit(struct broker *broker, const struct policy *policy, const struct files *files, const char *admin, uint64_t *seq,
-    struct error *error)
+commit(struct broker *broker, const struct policy *policy, const struct policy_files *files,
+    const struct policy_order *order, struct db_trial *trial, uint64_t *seq, struct error *error)
 {
 	AUTO_FREE struct db_policy_file *copies = files->count ? calloc(files->count, sizeof *copies) : NULL;
 	int64_t now_us = clock_wall_us();
 	struct record record = {
 	    .event = EVENT_POLICY_LOAD,
 	    .generation = policy_generation(policy),
-	    .admin = admin,
+	    .admin = order->admin,
 	    .detail = {{"files", NULL, files->count}, {"rules", NULL, policy_rule_count(policy)},
-		{"tests", NULL, policy_test_count(policy)}},
-	    .detail_count = 3,
+		{"tests", NULL, policy_test_count(policy)},
+		{"confirm_within_us", NULL, (uint64_t)order->confirm_within_us}},
+	    .detail_count = trial ? 4 : 3,
 	};
 	int code;
 
@@ -147,7 +63,9 @@ commit(struct broker *broker, const struct policy *policy, const struct files *f
 	code = db_begin(broker->db, error);
 	if (code < 0)
 		return code;
-	code = db_policy_put(broker->db, policy_generation(policy), now_us, copies, files->count, error);
+	code = trial ? db_trial_begin(broker->db, trial, error) : db_trial_clear(broker->db, error);
+	if (code == 0)
+		code = db_policy_put(broker->db, policy_generation(policy), now_us, copies, files->count, error);
 	if (code == 0)
 		code = db_record(broker->db, &record, now_us, seq, error);
 	if (code < 0) {
@@ -168,24 +86,19 @@ log_observed(const struct broker *broker)
 			    (unsigned long long)broker->observed[i]);
 }
 
-/* Takes `observed`, a count of zero for each rule. */
 static void
-put_in_force(struct broker *broker, struct policy *policy, uint64_t *observed, int64_t loaded_us)
+put_in_force(struct broker *broker, struct policy *policy, int64_t loaded_us)
 {
 	log_observed(broker);
 	policy_free(broker->policy);
 	free(broker->observed);
 	broker->policy = policy;
-	broker->observed = observed;
+	broker->observed = calloc(policy_rule_count(policy) + 1, sizeof *broker->observed);
+	if (broker->observed == NULL)
+		broker_fail(broker, "out of memory");
 	broker->policy_loaded_us = loaded_us;
 	log_info("policy: generation %llu is in force, %zu rules, %zu tests passed",
 	    (unsigned long long)policy_generation(policy), policy_rule_count(policy), policy_test_count(policy));
-}
-
-static uint64_t *
-new_counts(const struct policy *policy)
-{
-	return calloc(policy_rule_count(policy) + 1, sizeof(uint64_t));
 }
 
 /* The first fault, and how many there are, as one sentence. */
@@ -233,51 +146,77 @@ reject(struct broker *broker, struct faults *faults, const char *admin, uint64_t
 	keep_faults(broker, faults);
 }
 
-static int
-load(struct broker *broker, const char *admin, bool dry_run, uint64_t *seq, struct error *error)
+/* NULL: `faults` says what is wrong. */
+static struct policy *
+read_policy(struct broker *broker, struct policy_files *files, struct faults *faults)
 {
-	AUTO(files_clear) struct files files = {0};
-	struct faults faults;
-	struct policy *policy = NULL;
-	uint64_t *observed;
+	policy_files_read(files, broker->config->policy_directory, faults);
+	if (faults->count > 0)
+		return NULL;
+	return policy_load(files->list, files->count, next_generation(broker), clock_wall_us(), faults);
+}
+
+static int
+put_files_in_force(struct broker *broker, struct policy *policy, struct policy_files *files,
+    const struct policy_order *order, uint64_t *seq, struct error *error)
+{
+	struct db_trial trial = {.until_us = clock_wall_us() + order->confirm_within_us};
+	bool on_trial = order->confirm_within_us > 0;
 	int code;
 
-	faults_init(&faults);
-	read_directory(&files, broker->config->policy_directory, &faults);
-	if (faults.count == 0)
-		policy = policy_load(files.list, files.count, next_generation(broker), clock_wall_us(), &faults);
-	if (policy == NULL && dry_run) {
-		say_faulty(&faults, error);
-		keep_faults(broker, &faults);
-		return -EINVAL;
-	}
-	if (policy == NULL) {
-		reject(broker, &faults, admin, seq, error);
-		return -EINVAL;
-	}
-	if (dry_run) {
-		policy_free(policy);
-		return 0;
-	}
-	observed = new_counts(policy);
-	code = observed ? commit(broker, policy, &files, admin, seq, error) : error_errno(error, -ENOMEM, "the policy");
+	policy_files_digest(files, trial.digest);
+	code = commit(broker, policy, files, order, on_trial ? &trial : NULL, seq, error);
 	if (code < 0) {
-		free(observed);
 		policy_free(policy);
 		return error_wrap(error, "the policy is good, but cannot be put in force");
 	}
 	faults_clear(&broker->faults);
 	broker->load_failed_us = 0;
 	broker->policy_is_last_good = false;
-	put_in_force(broker, policy, observed, clock_wall_us());
+	if (on_trial)
+		trial_begin(broker, &trial, order->confirm_within_us);
+	else
+		trial_end(broker);
+	put_in_force(broker, policy, clock_wall_us());
 	broker_seal_soon(broker);
 	return 0;
+}
+
+static int
+load(struct broker *broker, const struct policy_order *order, uint64_t *seq, struct error *error)
+{
+	AUTO(policy_files_clear) struct policy_files files = {0};
+	struct faults faults;
+	struct policy *policy;
+
+	faults_init(&faults);
+	policy = read_policy(broker, &files, &faults);
+	if (policy == NULL && order->dry_run) {
+		say_faulty(&faults, error);
+		keep_faults(broker, &faults);
+		return -EINVAL;
+	}
+	if (policy == NULL) {
+		reject(broker, &faults, order->admin, seq, error);
+		return -EINVAL;
+	}
+	if (order->dry_run) {
+		policy_free(policy);
+		return 0;
+	}
+	if (order->admin == NULL && trial_forbids(broker, &files)) {
+		policy_free(policy);
+		return error_set(error, -ECANCELED,
+		    "the files in %s are those that were rolled back; mend them, then: netbus-admin policy reload",
+		    broker->config->policy_directory);
+	}
+	return put_files_in_force(broker, policy, &files, order, seq, error);
 }
 
 /* ---- the last good one ---- */
 
 struct copying {
-	struct files *files;
+	struct policy_files *files;
 	bool failed;
 };
 
@@ -291,56 +230,79 @@ copy_file(const struct db_policy_file *file, void *context)
 		memcpy(text, file->text, file->length);
 		text[file->length] = '\0';
 	}
-	if (!files_add(copying->files, strdup(file->name), text, file->length))
+	if (!policy_files_add(copying->files, strdup(file->name), text, file->length))
 		copying->failed = true;
 }
 
 static void
 fall_back(struct broker *broker)
 {
-	AUTO(files_clear) struct files files = {0};
+	AUTO(policy_files_clear) struct policy_files files = {0};
 	struct copying copying = {&files, false};
 	struct faults faults;
 	struct policy *policy = NULL;
-	uint64_t generation = 0, *observed;
+	uint64_t generation = 0, last = 0;
 	int64_t loaded_us = 0;
 
 	faults_init(&faults);
-	if (db_policy_generation(broker->db, &generation, &loaded_us) == 0 && generation > 0 &&
+	if (db_policy_generation(broker->db, &generation, &loaded_us, &last) == 0 && generation > 0 &&
 	    db_policy_each(broker->db, copy_file, &copying) == 0 && !copying.failed)
 		policy = policy_load(files.list, files.count, generation, clock_wall_us(), &faults);
 	faults_clear(&faults);
-	observed = policy ? new_counts(policy) : NULL;
-	if (observed == NULL) {
-		policy_free(policy);
+	if (policy == NULL) {
 		log_error("policy: none is in force, so everything is denied until the files are good and loaded "
 			  "(netbus-admin policy reload)");
 		return;
 	}
 	broker->policy_is_last_good = true;
-	put_in_force(broker, policy, observed, loaded_us);
+	put_in_force(broker, policy, loaded_us);
 }
 
 int
 policy_start(struct broker *broker, struct error *error)
 {
+	const struct policy_order order = {0};
 	struct error faulty = {0};
-	int code = load(broker, NULL, false, NULL, &faulty);
+	int code = trial_start(broker, error);
 
-	if (code == -EINVAL) {
+	if (code < 0)
+		return code;
+	code = load(broker, &order, NULL, &faulty);
+	if (code == -ECANCELED)
+		log_warning("policy: %s", faulty.text);
+	if (code == -EINVAL || code == -ECANCELED) {
 		fall_back(broker);
 		return 0;
 	}
 	return code < 0 ? error_set(error, code, "%s", faulty.text) : 0;
 }
 
+/* Whether what is in force may be replaced in this way. */
+static int
+check_order(const struct broker *broker, const struct policy_order *order, struct error *error)
+{
+	uint64_t generation = broker->policy ? policy_generation(broker->policy) : 0;
+
+	if (order->expect_generation && order->expect_generation != generation)
+		return error_set(error, -EBUSY, "generation %llu is in force, not %llu; nothing was loaded",
+		    (unsigned long long)generation, (unsigned long long)order->expect_generation);
+	if (broker->trial.waiting && order->confirm_within_us == 0 && !order->dry_run)
+		return error_set(error, -EBUSY,
+		    "generation %llu waits to be confirmed, and nothing was loaded: netbus-admin policy confirm "
+		    "comes first, or a reload with --confirm-within",
+		    (unsigned long long)generation);
+	return 0;
+}
+
 int
-policy_reload(struct broker *broker, const char *admin, bool dry_run, struct revoke *revoke, uint64_t *record,
+policy_reload(struct broker *broker, const struct policy_order *order, struct revoke *revoke, uint64_t *record,
     struct error *error)
 {
-	int code = load(broker, admin, dry_run, record, error);
+	int code = check_order(broker, order, error);
 
-	if (code == 0 && !dry_run) {
+	if (code == 0)
+		code = load(broker, order, record, error);
+	if (code == 0 && !order->dry_run) {
 		leases_judge(broker, revoke);
 		limits_reload(broker);
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Requests of operators that only read: status, lists, and why a question would be answered how. Rows of other tenants are not shown to a
+ * Requests of operators that only read: status and lists. Rows of other tenants are not shown to a
  * tenant's operator.
  */
 #include <errno.h>
@@ -65,15 +65,27 @@ fill_paths(const struct broker *broker, struct msg_row_status *row)
 	COPY(row->checkpoint, config->audit_checkpoint);
 }
 
+static const char *
+policy_state(const struct broker *broker)
+{
+	if (broker->policy == NULL)
+		return "none";
+	if (broker->trial.waiting)
+		return "unconfirmed";
+	if (broker->trial.rolled_back)
+		return "rolled-back";
+	return broker->policy_is_last_good || broker->load_failed_us ? "last-good" : "good";
+}
+
 static void
 fill_policy(const struct client *client, struct msg_row_status *row)
 {
 	const struct broker *broker = client->broker;
 
-	COPY(row->policy_state, broker->policy == NULL                                  ? "none"
-				: broker->policy_is_last_good || broker->load_failed_us ? "last-good"
-											: "good");
+	COPY(row->policy_state, policy_state(broker));
 	row->load_failed_at = (uint64_t)broker->load_failed_us;
+	if (broker->trial.waiting)
+		row->confirm_until_at = (uint64_t)broker->trial.until_us;
 	if (broker->policy == NULL)
 		return;
 	row->generation = policy_generation(broker->policy);
@@ -215,6 +227,23 @@ count_leases(const struct client *client, const char *share)
 	return count;
 }
 
+/* "kind=storage,zone=a" */
+static void
+print_labels(const struct config_share *share, char *text, size_t room)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < share->label_count && used + 1 < room; i++) {
+		used += (size_t)snprintf(text + used, room - used, "%s%s=", i ? "," : "", share->labels[i].key);
+		for (const char *at = share->labels[i].value; *at && used + 2 < room; at++) {
+			if (*at == ',' || *at == '\\')
+				text[used++] = '\\';
+			text[used++] = *at;
+			text[used] = '\0';
+		}
+	}
+}
+
 static void
 tell_share(const struct db_share *share, void *context)
 {
@@ -238,8 +267,10 @@ tell_share(const struct db_share *share, void *context)
 	row.leases = count_leases(listing->client, share->name.text);
 	if (config && config->path)
 		COPY(row.path, config->path);
-	if (config)
+	if (config) {
 		row.memory_bytes = config->memory_bytes;
+		print_labels(config, row.labels, sizeof row.labels);
+	}
 	client_row(listing->client, ADMIN_ROW_SHARE, &row);
 	listing->count++;
 }
@@ -446,27 +477,31 @@ count_limited(const struct client *client, const struct limit_bucket *bucket)
 	return count;
 }
 
+void
+client_limit(struct client *client, const struct policy_limit *limit, uint32_t leases)
+{
+	const struct policy_amounts *amounts = &limit->amounts;
+	struct msg_row_limit row = {.line = limit->line,
+	    .iops = amounts->iops,
+	    .bandwidth = amounts->bandwidth,
+	    .burst_us = (uint64_t)amounts->burst_us,
+	    .floor_iops = amounts->floor_iops,
+	    .floor_bandwidth = amounts->floor_bandwidth,
+	    .leases_most = amounts->leases,
+	    .attach_rate = amounts->attach_rate,
+	    .leases = leases};
+
+	COPY(row.file, limit->file);
+	COPY(row.per, per_name(limit->per));
+	COPY(row.key, limit->key);
+	client_row(client, ADMIN_ROW_LIMIT, &row);
+}
+
 static void
 tell_limits(struct client *client, const struct lease_limits *limits)
 {
-	for (size_t i = 0; i < limits->count; i++) {
-		const struct limit_bucket *bucket = limits->at[i];
-		const struct policy_amounts *amounts = &bucket->limit.amounts;
-		struct msg_row_limit row = {.line = bucket->limit.line,
-		    .iops = amounts->iops,
-		    .bandwidth = amounts->bandwidth,
-		    .burst_us = (uint64_t)amounts->burst_us,
-		    .floor_iops = amounts->floor_iops,
-		    .floor_bandwidth = amounts->floor_bandwidth,
-		    .leases_most = amounts->leases,
-		    .attach_rate = amounts->attach_rate,
-		    .leases = count_limited(client, bucket)};
-
-		COPY(row.file, bucket->limit.file);
-		COPY(row.per, per_name(bucket->limit.per));
-		COPY(row.key, bucket->limit.key);
-		client_row(client, ADMIN_ROW_LIMIT, &row);
-	}
+	for (size_t i = 0; i < limits->count; i++)
+		client_limit(client, &limits->at[i]->limit, count_limited(client, limits->at[i]));
 }
 
 static void
@@ -627,70 +662,6 @@ get_attachments(struct client *client, const struct msg_get_attachments *ask)
 		client_done(client, ADMIN_OK, 0, "%s", "");
 }
 
-/* ---- explain ---- */
-
-struct explaining {
-	struct client *client;
-	const struct verdict *verdict;
-};
-
-static void
-tell_match(const struct policy_match *match, void *context)
-{
-	const struct explaining *explaining = context;
-	struct msg_row_match row = {.line = match->line,
-	    .observe = match->observe,
-	    .decides = strcmp(match->id, explaining->verdict->rule) == 0};
-
-	COPY(row.rule, match->id);
-	COPY(row.file, match->file);
-	COPY(row.effect, match->deny ? "deny" : "allow");
-	COPY(row.mode, match->has_mode ? mode_text((uint8_t)match->mode) : "");
-	snprintf(row.demands, sizeof row.demands, "%s%s%s", match->demands & DEMAND_GRANT ? "grant" : "",
-	    match->demands == (DEMAND_GRANT | DEMAND_TICKET) ? ", " : "",
-	    match->demands & DEMAND_TICKET ? "ticket" : "");
-	client_row(explaining->client, ADMIN_ROW_MATCH, &row);
-}
-
-static void
-tell_verdict(struct client *client, const struct verdict *verdict)
-{
-	struct msg_row_verdict row = {.allowed = verdict->allowed,
-	    .line = verdict->rule_line,
-	    .generation = verdict->generation,
-	    .max_ttl_us = (uint64_t)verdict->max_ttl_us};
-
-	COPY(row.reason, reason_name((uint16_t)verdict->reason));
-	COPY(row.sentence, reason_sentence((uint16_t)verdict->reason));
-	COPY(row.rule, verdict->rule);
-	COPY(row.file, verdict->rule_file);
-	client_row(client, ADMIN_ROW_VERDICT, &row);
-}
-
-static void
-explain(struct client *client, const struct msg_explain *ask)
-{
-	struct question question = {
-	    ask->host, ask->vm, ask->share, verb_find(ask->verb), (enum policy_mode)ask->mode, true};
-	struct explaining explaining = {client, NULL};
-	struct verdict verdict;
-	int64_t expires_us;
-
-	if (!client_names(client, ask->vm, ask->share))
-		return;
-	if (question.verb == 0) {
-		client_done(client, ADMIN_USAGE, 0,
-		    "'%s' is no verb; there are: list, attach, discard, resize-see, handover, steal, usb-control",
-		    ask->verb);
-		return;
-	}
-	broker_decide_at(client->broker, &question, (int64_t)ask->when_at, &verdict, &expires_us);
-	explaining.verdict = &verdict;
-	broker_matches(client->broker, &question, (int64_t)ask->when_at, tell_match, &explaining);
-	tell_verdict(client, &verdict);
-	client_done(client, verdict.allowed ? ADMIN_OK : ADMIN_DENIED, 0, "%s", "");
-}
-
 /* ---- doctor ---- */
 
 __attribute__((format(printf, 5, 6))) static void
@@ -708,11 +679,34 @@ finding(struct client *client, const char *check, const char *severity, const ch
 	client_row(client, ADMIN_ROW_FINDING, &row);
 }
 
+/* True when it waits to be confirmed or was not. */
+static bool
+look_at_trial(struct client *client)
+{
+	const struct broker *broker = client->broker;
+	char left[DURATION_TEXT_LEN];
+
+	if (broker->trial.waiting) {
+		print_duration((broker->trial.until_us - clock_wall_us()) / 1000000 * 1000000, left);
+		finding(client, "policy", "warning", "netbus-admin policy confirm",
+		    "generation %" PRIu64 " waits to be confirmed, and is rolled back in %s",
+		    policy_generation(broker->policy), left);
+	} else if (broker->trial.rolled_back) {
+		finding(client, "policy", "warning",
+		    "mend the files, see netbus-admin policy diff, then: netbus-admin policy reload",
+		    "a generation that nobody confirmed was rolled back; the files in %s are not what is in force",
+		    broker->config->policy_directory);
+	}
+	return broker->trial.waiting || broker->trial.rolled_back;
+}
+
 static void
 look_at_policy(struct client *client)
 {
 	const struct broker *broker = client->broker;
 
+	if (look_at_trial(client) && !broker->load_failed_us)
+		return;
 	if (broker->policy == NULL)
 		finding(client, "policy", "error", "mend the files and run: netbus-admin policy reload",
 		    "no policy is in force: everything is denied");
@@ -778,7 +772,8 @@ look_at_ca(struct client *client)
 	if (left_us < 180 * DAY_US)
 		finding(client, "ca", left_us <= 0 ? "error" : "warning",
 		    "where the CA is: netbus-admin pki rollover begin; then netbus-admin pki renew on each host",
-		    left_us <= 0 ? "the CA of the host certificate has expired%.0s" : "the CA of the host certificate expires in %s",
+		    left_us <= 0 ? "the CA of the host certificate has expired%.0s"
+				 : "the CA of the host certificate expires in %s",
 		    left);
 	else
 		finding(client, "ca", "ok", "", "the CA is good for %s%s", left,
@@ -894,7 +889,10 @@ admin_read(struct client *client, uint16_t number, const union admin_body *body)
 		get_hosts(client);
 		return;
 	case ADMIN_EXPLAIN:
-		explain(client, &body->explain);
+		explain_asked(client, &body->explain);
+		return;
+	case ADMIN_WHO_CAN:
+		who_can_asked(client, &body->who_can);
 		return;
 	case ADMIN_GET_BARS:
 		bars_asked(client, &body->get_bars);

@@ -183,8 +183,24 @@ struct db_policy_file {
 int db_policy_put(struct db *db, uint64_t generation, int64_t now_us, const struct db_policy_file *files, size_t count,
     struct error *error);
 int db_policy_each(struct db *db, void (*each)(const struct db_policy_file *, void *), void *context);
-/* Of the last generation; 0 = there was none yet. */
-int db_policy_generation(struct db *db, uint64_t *generation, int64_t *loaded_us);
+/* Of the generation in force; 0 = there was none yet. *last: the largest that there ever was. */
+int db_policy_generation(struct db *db, uint64_t *generation, int64_t *loaded_us, uint64_t *last);
+
+/* ---- a generation that waits to be confirmed; the former one is kept beside it ---- */
+struct db_trial {
+	bool waiting; /* false: it was rolled back, and files of this digest must not come back by themselves */
+	uint64_t former;
+	int64_t former_loaded_us, until_us;
+	uint8_t digest[32]; /* of the generation on trial */
+};
+int db_trial_get(struct db *db, struct db_trial *trial); /* 0, -ENOENT, or -EIO */
+/* Before db_policy_put() of the new one: keeps the copy of what is in force, unless an older one on trial is kept already (then that stays the former).
+ * Sets former and former_loaded_us. */
+int db_trial_begin(struct db *db, struct db_trial *trial, struct error *error);
+/* Confirmed, or replaced for good: nothing of it stays. */
+int db_trial_clear(struct db *db, struct error *error);
+/* The former generation's copy is the policy again. */
+int db_trial_roll_back(struct db *db, const struct db_trial *trial, struct error *error);
 
 /* ---- leases ---- */
 struct db_lease {

@@ -107,6 +107,17 @@ const char *const db_migrations[] = {
     "CREATE TABLE denied_keys ("
     "  key TEXT PRIMARY KEY CHECK (length(key) = 64), made_us INTEGER NOT NULL, maker TEXT NOT NULL, reason TEXT NOT NULL"
     ") STRICT, WITHOUT ROWID;",
+    /* 4: a generation that waits to be confirmed, and the one that comes back if it is not. `last`: the largest generation that ever was in force.
+     * policy_trial has no row, or one: waiting = 1 while it may be confirmed; 0: it was rolled back, and `digest` says which files must not come back by
+     * themselves. */
+    "ALTER TABLE policy_generation ADD COLUMN last INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE policy_generation SET last = generation;"
+    "CREATE TABLE policy_former (name TEXT PRIMARY KEY, text BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE policy_trial ("
+    "  one INTEGER PRIMARY KEY CHECK (one = 1), waiting INTEGER NOT NULL CHECK (waiting IN (0, 1)),"
+    "  former INTEGER NOT NULL, former_loaded_us INTEGER NOT NULL, until_us INTEGER NOT NULL,"
+    "  digest BLOB NOT NULL CHECK (length(digest) = 32)"
+    ") STRICT;",
 };
 
 const int db_migration_count = (int)(sizeof db_migrations / sizeof db_migrations[0]);

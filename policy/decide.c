@@ -31,7 +31,7 @@ time_matches(const struct rule *rule, const struct query *query)
 	return query->timed ? when_match(rule->when, query->request->at_us) : !rule->deny;
 }
 
-static bool
+bool
 rule_matches(const struct rule *rule, const struct query *query)
 {
 	return rule->scope.verbs & query->request->verb && mode_matches(rule, query->request) &&

@@ -27,6 +27,8 @@ struct query {
 bool query_init(struct query *query, const struct policy *policy, const struct policy_request *request, bool timed);
 /* True when all three selections match. */
 bool scope_match(const struct scope *scope, const struct query *query);
+/* Verb, mode, scope and time. */
+bool rule_matches(const struct rule *rule, const struct query *query);
 
 /* Loading: which selector has which literals and prefixes; once, before the first index_build(). False when memory is out. */
 bool index_names(struct policy *policy);

@@ -115,6 +115,22 @@ void policy_matches(const struct policy *policy, const struct policy_request *re
 void policy_observed(const struct policy *policy, const struct policy_request *request,
     const struct policy_facts *facts, policy_each *each, void *context);
 
+/* ---- whom a policy names ---- */
+
+enum policy_subject { SUBJECT_HOST, SUBJECT_VM, SUBJECT_SHARE };
+/* Each literal name that stands in a selector of any rule, set or limit; once. */
+void policy_each_name(const struct policy *policy, enum policy_subject subject,
+    void (*each)(const char *name, void *context), void *context);
+
+/* Calls `each` for every rule that can concern the request's share, verb, mode and time, whoever asks (the request's host and VM are not looked at), in id
+ * order; `members` is for policy_each_member() and valid as long as the policy. */
+struct policy_members;
+void policy_each_about(const struct policy *policy, const struct policy_request *request,
+    void (*each)(const struct policy_match *match, const struct policy_members *members, void *context), void *context);
+/* The hosts or VMs that the rule names: literals and globs; "*" (of a VM: "*" "/" "*") when it takes all. */
+void policy_each_member(const struct policy *policy, const struct policy_members *members, enum policy_subject subject,
+    void (*each)(const char *name, bool is_glob, void *context), void *context);
+
 /* Results of the tests that stand in the files; policy_load() has run them all. */
 size_t policy_rule_count(const struct policy *policy);
 /* Of the rule with that number in the order of ids. */

@@ -6,7 +6,7 @@
  * Tests go beyond each row where it is held. In frames: tests/unit/frame_test.c. In the fields of messages, in the gate's counting and in the
  * configuration: tests/unit/message_test.c and limits_test.c. In certificates and handshakes: tls_test.c, proof_test.c and custody_test.c there. In running
  * processes (clients, requests and options of NBD, clients of the admin socket, silence and slowness, credits): tests/tool/limits.c and hostile.c, by
- * tests/system/limits.test and hostile.test. What a follower of the trail leaves unread: tests/system/events.test. But none goes beyond SESSIONS and
+ * tests/system/limits.test and hostile.test. What a follower of the trail leaves unread: tests/system/events.test. Of a candidate policy: tests/system/policy_change.test. But none goes beyond SESSIONS and
  * ATTACHMENTS: that many processes do not fit where tests run.
  */
 #ifndef NETBUS_WIRE_LIMITS_H
@@ -37,6 +37,10 @@
 #define LIMIT_ADMIN_FOLLOWERS   16u         /* of these, who follow the audit trail */
 #define LIMIT_FOLLOWER_BYTES    65536u      /* of the trail that wait in the broker for one of them; the file holds the rest */
 #define LIMIT_FOLLOWER_MS       10000u      /* in which it takes nothing of what waits */
+#define LIMIT_CANDIDATE_BYTES   (64u << 20) /* of a policy that is asked about before it is loaded */
+#define LIMIT_CANDIDATE_FILES   1000u
+#define LIMIT_CANDIDATES        4u          /* clients that have sent of one */
+#define LIMIT_QUESTIONS         (4u << 20)  /* hosts x VMs x shares x modes that one request looks at */
 #define LIMIT_NBD_REQUEST       (32u << 20) /* bytes of one NBD READ/WRITE (NBD protocol: "maximum block size" default) */
 #define LIMIT_NBD_OPTION        4096u       /* bytes of one NBD option */
 #define LIMIT_NBD_CLIENTS       16u
