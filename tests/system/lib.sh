@@ -7,7 +7,8 @@
 #   world_begin                 makes $W and the PKI
 #   host_make NAME <<YAML       a host's tree; standard input: its `shares:` block and more (may be empty)
 #   host_policy NAME FILE <<YAML   a file of its policy.d
-#   host_up NAME / host_down NAME / host_kill NAME   (NETBUS_WITHOUT_URING=1: on a machine that has no io_uring, as it seems to the host)
+#   host_up NAME / host_down NAME / host_kill NAME   (NETBUS_WITHOUT_URING=1: on a machine that has no io_uring, as it seems to the host;
+#                               OWN_GROUP=1: its processes are a process group of their own, which has the monitor's number)
 #   admin NAME ARGS...          netbus-admin against that host
 #   world_end                   (runs by itself on exit)
 
@@ -88,7 +89,8 @@ wait_trail() {
 host_up() {
 	local name=$1 seen through=()
 	seen=$(grep -c 'ready, listening' "$W/$name.log" 2>/dev/null)
-	[ -z "${NETBUS_WITHOUT_URING:-}" ] || through=("$NETBUS_BUILD/tool/without_uring")
+	[ -z "${OWN_GROUP:-}" ] || through=(setsid)
+	[ -z "${NETBUS_WITHOUT_URING:-}" ] || through+=("$NETBUS_BUILD/tool/without_uring")
 	"${through[@]}" "$NETBUS_BIN/netbusd" --root "$(root_of "$name")" >>"$W/$name.log" 2>&1 </dev/null &
 	HOST_PID[$name]=$!
 	wait_log "$name" 'ready, listening' $((${seen:-0} + 1)) || return 1

@@ -10,7 +10,7 @@
 #   give_back HOST VM           detaches
 
 three_hosts() {
-	world_begin
+	[ -n "$W" ] || world_begin
 	truncate -s "${DISK_SIZE:-1M}" "$W/disk-1.img"
 	host_make m1 </dev/null
 	host_make m2 </dev/null
