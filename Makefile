@@ -232,8 +232,8 @@ check-asan: ## all tests again, built with AddressSanitizer and UndefinedBehavio
 check-fuzz: fuzzers ## each fuzzer for FUZZ_SECONDS (60); ONLY=name picks some. What they find is kept in build-fuzz/
 	@NETBUS_FUZZ_SECONDS=$(FUZZ_SECONDS) ONLY=$(ONLY) bash tests/fuzz/fuzz.test
 
-check-kill: all tests ## kill -9 of each process at each step of an attach, 20 rounds each (long)
-	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 ONLY=kill tests/run system
+check-kill: all tests ## kill -9 of each process and host at each step of attach, renew, revoke and steal, 20 rounds each (hours)
+	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 NETBUS_TEST_SECONDS=14400 ONLY=kill tests/run system
 
 bench: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## measure against peers and the limit of the machine, into tests/bench/RESULTS.md (about half an hour)
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/run full
