@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * netbus-admin doctor: what is misconfigured on this host, and how to mend it. Looks at files itself, so that it helps where netbusd does
- * not even start, and asks the broker for what only that can see.
+ * not even start (admin/doctor.h), and asks the broker for what only that can see.
  */
-#include "admin/admin.h"
+#include "admin/doctor.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/files.h"
@@ -18,23 +17,10 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-enum severity { SEVERITY_OK, SEVERITY_WARNING, SEVERITY_ERROR };
-
-struct doctor {
-	struct asking asking;
-	struct admin *admin;
-	json_t *findings;
-	bool any_error;
-	struct msg_row_status status;
-	bool has_status;
-};
 
 /* ---- findings ---- */
 
 static const char *const severities[] = {"ok", "warning", "error"};
-
-static void find(struct doctor *doctor, const char *check, enum severity severity, const char *remedy,
-    const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 static void
 add_finding(struct doctor *doctor, const char *check, enum severity severity, const char *text, const char *remedy)
@@ -49,8 +35,9 @@ add_finding(struct doctor *doctor, const char *check, enum severity severity, co
 	doctor->any_error |= severity == SEVERITY_ERROR;
 }
 
-static void
-find(struct doctor *doctor, const char *check, enum severity severity, const char *remedy, const char *format, ...)
+void
+doctor_find(
+    struct doctor *doctor, const char *check, enum severity severity, const char *remedy, const char *format, ...)
 {
 	char text[1024];
 	va_list arguments;
@@ -72,104 +59,148 @@ find_faults(struct doctor *doctor, const char *check, const struct faults *fault
 
 /* ---- files ---- */
 
-/* True when it is there and nobody but its owner may change it. */
-static bool
-check_owner_only(struct doctor *doctor, const char *check, const char *path, mode_t forbidden, const char *remedy)
+static void
+count_unseen(struct doctor *doctor, const char *path)
+{
+	if (doctor->unseen++ == 0)
+		snprintf(doctor->first_unseen, sizeof doctor->first_unseen, "%s", path);
+}
+
+int
+doctor_stat(struct doctor *doctor, const char *path, struct stat *status)
+{
+	if (stat(path, status) == 0)
+		return 0;
+	if (errno != EACCES)
+		return -errno;
+	count_unseen(doctor, path);
+	return -EACCES;
+}
+
+bool
+doctor_owner_only(struct doctor *doctor, const char *check, const char *path, mode_t forbidden, const char *missing)
 {
 	struct stat status;
 	char mend[512];
+	int code = doctor_stat(doctor, path, &status);
 
-	if (stat(path, &status) < 0 && errno == EACCES) {
-		find(doctor, check, SEVERITY_WARNING, "run doctor as root, or as netbusd's user",
-		    "%s cannot be looked at by you", path);
+	if (code < 0) {
+		if (code == -EACCES || (code == -ENOENT && missing == NULL))
+			return missing == NULL;
+		doctor_find(
+		    doctor, check, SEVERITY_ERROR, missing ? missing : "look why", "%s: %s", path, strerror(-code));
 		return false;
 	}
-	if (stat(path, &status) < 0) {
-		find(doctor, check, SEVERITY_ERROR, remedy, "%s: %s", path, strerror(errno));
-		return false;
-	}
-	if (status.st_mode & forbidden) {
-		snprintf(mend, sizeof mend, "%s %s", forbidden & 044 ? "chmod 0600" : "chmod go-w", path);
-		find(doctor, check, SEVERITY_ERROR, mend, "%s: its mode is %04o, so others than its owner may %s it",
-		    path, status.st_mode & 07777U, forbidden & 044 ? "read or change" : "change");
-		return false;
-	}
-	return true;
+	if ((status.st_mode & forbidden) == 0)
+		return true;
+	snprintf(mend, sizeof mend, "chmod %s %s", forbidden & 044 ? "0600" : "go-w", path);
+	doctor_find(doctor, check, SEVERITY_ERROR, mend, "%s: its mode is %04o, so others than its owner may %s it",
+	    path, status.st_mode & 07777U, forbidden & 044 ? "read or change" : "change");
+	return false;
+}
+
+char *
+doctor_directory(const struct doctor *doctor, const char *key, const char *usual)
+{
+	const struct yaml *root = doctor->config ? yaml_root(doctor->config) : NULL;
+	const struct yaml *paths = root && root->kind == YAML_MAP ? yaml_find(root, "paths") : NULL;
+	const struct yaml *value = paths && paths->kind == YAML_MAP ? yaml_find(paths, key) : NULL;
+
+	if (value && value->kind == YAML_SCALAR && value->text[0] == '/')
+		return verb_memory(strdup(value->text));
+	return verb_path(doctor->admin, usual);
+}
+
+char *
+doctor_read(struct doctor *doctor, const char *path, size_t *length)
+{
+	struct error error = {0};
+	char *text = NULL;
+	int code = file_read_all(path, YAML_FILE_MAX, &text, length, &error);
+
+	if (code == -EACCES)
+		count_unseen(doctor, path);
+	else if (code < 0 && code != -ENOENT)
+		doctor_find(doctor, "files", SEVERITY_ERROR, "look why", "%s", error.text);
+	return code < 0 ? NULL : text;
 }
 
 static void
 check_configuration(struct doctor *doctor)
 {
-	AUTO_FREE char *path = verb_path(doctor->admin, "/etc/netbus/netbusd.yaml");
+	AUTO_FREE char *usual = verb_path(doctor->admin, "/etc/netbus/netbusd.yaml");
+	const char *path = doctor->has_status && doctor->status.config[0] ? doctor->status.config : usual;
 	AUTO_FREE char *text = NULL;
 	struct faults faults;
-	struct error error;
 	size_t length;
 
-	if (!check_owner_only(doctor, "configuration", path, 022, "write it; netbus.yaml(5) has an example"))
+	if (!doctor_owner_only(doctor, "configuration", path, 022, "write it; netbus.yaml(5) has an example"))
 		return;
-	if (file_read_all(path, YAML_FILE_MAX, &text, &length, &error) < 0) {
-		find(doctor, "configuration", SEVERITY_WARNING, "run doctor as root, or as netbusd's user", "%s",
-		    error.text);
+	text = doctor_read(doctor, path, &length);
+	if (text == NULL)
 		return;
-	}
 	faults_init(&faults);
-	yaml_free(yaml_parse(path, text, length, &faults));
+	doctor->config = yaml_parse(path, text, length, &faults);
 	find_faults(doctor, "configuration", &faults, "mend that line; netbus.yaml(5) has the whole language");
 	if (faults.count == 0)
-		find(doctor, "configuration", SEVERITY_OK, "", "%s is well-formed", path);
+		doctor_find(doctor, "configuration", SEVERITY_OK, "", "%s is well-formed", path);
 	faults_clear(&faults);
+}
+
+/* A file that is newer than what is in force was edited and not loaded. */
+static void
+check_loaded(struct doctor *doctor, const char *directory, const struct files *files)
+{
+	char path[4096];
+	struct stat status;
+
+	if (!doctor->has_status || doctor->status.policy_loaded_at == 0 || doctor->status.load_failed_at != 0)
+		return;
+	for (size_t i = 0; i < files->count; i++) {
+		if (path_print(path, sizeof path, "%s/%s", directory, files->names[i]) < 0 || stat(path, &status) < 0)
+			continue;
+		if (status.st_mtim.tv_sec * INT64_C(1000000) + status.st_mtim.tv_nsec / 1000 >
+		    (int64_t)doctor->status.policy_loaded_at)
+			doctor_find(doctor, "policy", SEVERITY_WARNING, "netbus-admin policy reload",
+			    "%s was changed after the policy in force was loaded", path);
+	}
 }
 
 static void
 check_policy(struct doctor *doctor)
 {
-	AUTO_FREE char *path = verb_path(doctor->admin, "/etc/netbus/policy.d");
+	AUTO_FREE char *path = doctor_directory(doctor, "policy", "/etc/netbus/policy.d");
 	struct files files = {0};
 	struct policy *policy;
 	struct faults faults;
 
 	if (access(path, F_OK) < 0 && errno == ENOENT) {
-		find(doctor, "policy", SEVERITY_WARNING, "make it, with a file such as 10-acme.yaml; netbus-policy(5)",
+		doctor_find(doctor, "policy", SEVERITY_WARNING,
+		    "make it, with a file such as 10-acme.yaml; netbus-policy(5)",
 		    "%s is not there, so everything is denied", path);
 		return;
 	}
-	if (!check_owner_only(doctor, "policy", path, 022, "make it readable for you"))
+	if (!doctor_owner_only(doctor, "policy", path, 022, "make it readable for you"))
 		return;
+	if (access(path, R_OK | X_OK) < 0) {
+		count_unseen(doctor, path);
+		return;
+	}
 	faults_init(&faults);
 	files_add(&files, path, FILES_OR_DIRECTORIES, &faults);
 	policy = files_load(&files, &faults);
 	find_faults(doctor, "policy", &faults, "mend that line, then: netbus-admin policy reload");
-	if (policy != NULL && policy_rule_count(policy) == 0)
-		find(doctor, "policy", SEVERITY_WARNING, "write a rule; netbus-policy(5)",
+	if (policy != NULL && policy_rule_count(policy) == 0 && doctor->config &&
+	    yaml_find(yaml_root(doctor->config), "shares"))
+		doctor_find(doctor, "policy", SEVERITY_WARNING, "write a rule; netbus-policy(5)",
 		    "%s has no rule, so everything is denied", path);
 	else if (policy != NULL)
-		find(doctor, "policy", SEVERITY_OK, "", "%s: %zu rules, %zu tests pass", path,
+		doctor_find(doctor, "policy", SEVERITY_OK, "", "%s: %zu rules, %zu tests pass", path,
 		    policy_rule_count(policy), policy_test_count(policy));
+	check_loaded(doctor, path, &files);
 	policy_free(policy);
 	files_clear(&files);
 	faults_clear(&faults);
-}
-
-static void
-check_keys(struct doctor *doctor)
-{
-	static const struct {
-		const char *path;
-		mode_t forbidden;
-	} files[] = {{"/etc/netbus/pki/host.key", 077}, {"/etc/netbus/pki/host.pem", 022},
-	    {"/etc/netbus/pki/ca.pem", 022}, {"/etc/netbus/pki/seal.key", 077}, {"/etc/netbus/pki/seal.pub", 022}};
-	bool good = true;
-
-	for (size_t i = 0; i < ARRAY_LENGTH(files); i++) {
-		AUTO_FREE char *path = verb_path(doctor->admin, files[i].path);
-
-		good &= check_owner_only(doctor, "pki", path, files[i].forbidden,
-		    "netbusd --join TOKEN ADDRESS:PORT gets it from the enroller; netbus-admin pki issue HOST makes it, to be copied here with its mode");
-	}
-	if (good)
-		find(doctor, "pki", SEVERITY_OK, "",
-		    "keys and certificates are there, and only their owner may change them");
 }
 
 /* ---- the broker ---- */
@@ -201,28 +232,53 @@ static void
 check_daemon(struct doctor *doctor)
 {
 	struct msg_get_status status = {0};
-	struct msg_get_findings findings = {0};
 	struct error error;
 	int code = client_ask_quietly(doctor->admin, ADMIN_GET_STATUS, &status, &doctor->asking, &error);
 
 	if (error.code != 0) {
-		find(doctor, "daemon", SEVERITY_ERROR, "its log says why it does not run: journalctl -u netbusd", "%s",
-		    error.text);
+		doctor_find(doctor, "daemon", SEVERITY_ERROR, "its log says why it does not run: journalctl -u netbusd",
+		    "%s", error.text);
 		return;
 	}
 	if (code != ADMIN_OK || !doctor->has_status) {
-		find(doctor, "daemon", SEVERITY_ERROR, "give yourself a role under `admins:` in netbusd.yaml",
+		doctor_find(doctor, "daemon", SEVERITY_ERROR, "give yourself a role under `admins:` in netbusd.yaml",
 		    "it does not tell its status: %s", doctor->asking.done.text);
 		return;
 	}
-	find(doctor, "daemon", SEVERITY_OK, "", "netbusd %s runs as %s", doctor->status.version, doctor->status.host);
+	doctor_find(
+	    doctor, "daemon", SEVERITY_OK, "", "netbusd %s runs as %s", doctor->status.version, doctor->status.host);
 	if (strcmp(doctor->status.version, NETBUS_VERSION) != 0)
-		find(doctor, "version", SEVERITY_WARNING, "restart netbusd after an upgrade",
+		doctor_find(doctor, "version", SEVERITY_WARNING, "restart netbusd after an upgrade",
 		    "netbusd is %s, this is netbus-admin %s", doctor->status.version, NETBUS_VERSION);
-	code = client_ask_quietly(doctor->admin, ADMIN_GET_FINDINGS, &findings, &doctor->asking, &error);
+}
+
+static void
+ask_findings(struct doctor *doctor)
+{
+	struct msg_get_findings findings = {0};
+	struct error error;
+	int code = client_ask_quietly(doctor->admin, ADMIN_GET_FINDINGS, &findings, &doctor->asking, &error);
+
 	if (code != ADMIN_OK)
-		find(doctor, "daemon", SEVERITY_ERROR, "its log has more", "it does not tell its findings: %s",
+		doctor_find(doctor, "daemon", SEVERITY_ERROR, "its log has more", "it does not tell its findings: %s",
 		    error.code != 0 ? error.text : doctor->asking.done.text);
+}
+
+/* The whole host is its operators' and auditors'; the operator of one tenant is told what is his. */
+static void
+check_host(struct doctor *doctor)
+{
+	if (strcmp(doctor->status.role, "tenant-operator") == 0)
+		return;
+	check_configuration(doctor);
+	doctor_pki(doctor);
+	check_policy(doctor);
+	doctor_shares(doctor);
+	doctor_places(doctor);
+	doctor_host(doctor);
+	if (doctor->unseen)
+		doctor_find(doctor, "files", SEVERITY_WARNING, "run doctor as root",
+		    "%s and %u more could not be looked at by you", doctor->first_unseen, doctor->unseen - 1);
 }
 
 /* ---- the answer ---- */
@@ -263,14 +319,15 @@ cmd_doctor(struct admin *admin, int argc, char **argv)
 	if (code != 0)
 		return code;
 	doctor.findings = verb_memory(json_array());
-	check_configuration(&doctor);
-	check_keys(&doctor);
-	check_policy(&doctor);
 	check_daemon(&doctor);
+	check_host(&doctor);
+	if (doctor.has_status)
+		ask_findings(&doctor);
 	if (admin->json)
 		output_json(json_incref(doctor.findings));
 	else
 		print_findings(admin, doctor.findings);
 	json_decref(doctor.findings);
+	yaml_free(doctor.config);
 	return doctor.any_error ? ADMIN_FAILURE : ADMIN_OK;
 }

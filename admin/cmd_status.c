@@ -69,7 +69,8 @@ show_policy(struct admin *admin, const struct gathered *gathered)
 	if (is_of_tenant(status))
 		verb_say(admin, "             the load of %s failed; the operators of this host know why", failed);
 	else
-		verb_say(admin, "             the load of %s failed; mend this, then: netbus-admin policy reload", failed);
+		verb_say(
+		    admin, "             the load of %s failed; mend this, then: netbus-admin policy reload", failed);
 	json_array_foreach(gathered->faults, i, fault) verb_say(admin, "             %s", json_string_value(fault));
 }
 

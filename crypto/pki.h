@@ -69,4 +69,9 @@ struct pki_facts {
 };
 int pki_describe(const char *text, size_t length, struct pki_facts *facts, struct error *error);
 
+/* Whether the private key (PEM) is that of the first certificate, and whether one of a bundle's keys signed it: 1, 0, or -EINVAL when one of the texts cannot be
+ * read. Says nothing of times, names or what may be used for what. */
+int pki_key_fits(const char *certificate, size_t certificate_length, const char *key, size_t key_length);
+int pki_is_issued_by(const char *certificate, size_t certificate_length, const char *bundle, size_t bundle_length);
+
 #endif

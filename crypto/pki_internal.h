@@ -5,6 +5,7 @@
  *   pki.c           what is made: the CA, and a host's certificate
  *   pki_make.c      one certificate with its extensions, signed
  *   pki_describe.c  what a certificate says; the CA's files read back
+ *   pki_check.c     whether the files of a host belong together
  */
 #ifndef NETBUS_CRYPTO_PKI_INTERNAL_H
 #define NETBUS_CRYPTO_PKI_INTERNAL_H

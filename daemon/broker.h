@@ -160,9 +160,9 @@ struct client {
 	int fd;
 	struct watch on_ready;
 	enum admin_role role;
-	struct name tenant;          /* of ROLE_TENANT */
-	char name[NAME_LEN_MAX + 1]; /* "root", "uid:1000": goes into the trail */
-	struct buffer out;           /* u16 length and bytes, each a packet */
+	struct name tenant;            /* of ROLE_TENANT */
+	char name[NAME_LEN_MAX + 1];   /* "root", "uid:1000": goes into the trail */
+	struct buffer out;             /* u16 length and bytes, each a packet */
 	const struct admin_row *asked; /* the last request */
 	bool busy;                   /* a request is being carried out */
 	bool renewing;               /* it waits for our own certificate's renewal */
@@ -498,6 +498,20 @@ void events_stop(struct client *client);
 /* Who is at the other end, by SO_PEERCRED. */
 enum admin_role people_role(
     const struct config *config, int fd, char name[static NAME_LEN_MAX + 1], struct name *tenant);
+
+/* What netbusd.yaml names as a user or group is a number, or in /etc/passwd or /etc/group. */
+bool people_has_user(const char *name);
+bool people_has_group(const char *name);
+
+/* ---- broker_findings.c ---- */
+void findings_asked(struct client *client);
+
+/* ---- broker_doctor.c ---- */
+/* `severity`: "ok", "warning", "error". */
+void client_finding(struct client *client, const char *check, const char *severity, const char *remedy,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Findings beside those of status (policy, certificate, trail); of a tenant's operator, those on what is his. */
+void doctor_asked(struct client *client);
 
 /* ---- broker_read.c, broker_change.c: requests ---- */
 void admin_read(struct client *client, uint16_t number, const union admin_body *body);

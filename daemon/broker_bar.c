@@ -100,8 +100,8 @@ bar_lift_asked(struct client *client, const struct msg_bar_lift *ask)
 	uint64_t seq = 0;
 
 	if (db_bar_get(client->broker->db, ask->id, &bar) < 0 || !client_sees(client, bar.vm.text, bar.share.text)) {
-		client_not_found(client, "there is no bar %llu; see netbus-admin bar list",
-		    (unsigned long long)ask->id);
+		client_not_found(
+		    client, "there is no bar %llu; see netbus-admin bar list", (unsigned long long)ask->id);
 		return;
 	}
 	if (ask->dry_run)

@@ -117,8 +117,7 @@ is_name_for(const struct client *client, const char *name)
 {
 	size_t length = strlen(client->tenant.text);
 
-	return client->role != ROLE_TENANT ||
-	       (strncmp(name, client->tenant.text, length) == 0 && name[length] == '-');
+	return client->role != ROLE_TENANT || (strncmp(name, client->tenant.text, length) == 0 && name[length] == '-');
 }
 
 /* "" or "nbd:NAME" or "nbd:/path" -> the absolute path of a socket in the attach directory. */

@@ -118,6 +118,38 @@ ask_kernel(int fd, struct person *person)
 	return true;
 }
 
+bool
+people_has_user(const char *name)
+{
+	AUTO(close_file) FILE *file = NULL;
+	const struct passwd *entry;
+	uint64_t number;
+
+	if (parse_number(name, 0, UINT32_MAX, &number, NULL) == 0)
+		return true;
+	file = fopen("/etc/passwd", "re");
+	while (file && (entry = fgetpwent(file)) != NULL)
+		if (strcmp(entry->pw_name, name) == 0)
+			return true;
+	return false;
+}
+
+bool
+people_has_group(const char *name)
+{
+	AUTO(close_file) FILE *file = NULL;
+	const struct group *entry;
+	uint64_t number;
+
+	if (parse_number(name, 0, UINT32_MAX, &number, NULL) == 0)
+		return true;
+	file = fopen("/etc/group", "re");
+	while (file && (entry = fgetgrent(file)) != NULL)
+		if (strcmp(entry->gr_name, name) == 0)
+			return true;
+	return false;
+}
+
 enum admin_role
 people_role(const struct config *config, int fd, char name[static NAME_LEN_MAX + 1], struct name *tenant)
 {

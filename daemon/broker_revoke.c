@@ -162,8 +162,8 @@ names_pair(const struct selection *selection)
 
 	if (!ask->vm[0] || !ask->share[0])
 		return false;
-	return client->role != ROLE_TENANT || (client_sees(client, ask->vm, ask->share) &&
-						  db_share_get(client->broker->db, ask->share, &share) == 0);
+	return client->role != ROLE_TENANT ||
+	       (client_sees(client, ask->vm, ask->share) && db_share_get(client->broker->db, ask->share, &share) == 0);
 }
 
 /* ---- the transaction ---- */
@@ -374,8 +374,8 @@ revoke_asked(struct client *client, const struct msg_revoke *ask)
 
 	if (ask->grant && (db_grant_get(client->broker->db, ask->grant, &selection.by_grant) < 0 ||
 			      !client_sees(client, selection.by_grant.vm.text, selection.by_grant.share.text))) {
-		client_not_found(client, "there is no grant %llu; see netbus-admin grant list",
-		    (unsigned long long)ask->grant);
+		client_not_found(
+		    client, "there is no grant %llu; see netbus-admin grant list", (unsigned long long)ask->grant);
 		return;
 	}
 	if (gather_grants(&selection) < 0 || selection.failed)

@@ -67,8 +67,7 @@ steal_asked(struct client *client, const struct msg_steal *ask)
 	struct lease *lease = lease_find(client->broker, ask->lease);
 	struct msg_row_receipt row;
 
-	if (lease == NULL || !lease_is_live(lease) ||
-	    !client_sees(client, lease->row.vm.text, lease->row.share.text)) {
+	if (lease == NULL || !lease_is_live(lease) || !client_sees(client, lease->row.vm.text, lease->row.share.text)) {
 		client_not_found(client, "there is no such live lease; see netbus-admin lease list");
 		return;
 	}
