@@ -29,7 +29,11 @@ declare -gA _netbus_admin_verbs=(
 	['policy check']=''
 	['policy test']=''
 	['policy explain']='--host --verb --mode --at'
-	['policy reload']=''
+	['policy who-can']='--verb --mode'
+	['policy diff']='--vm --share --host'
+	['policy replay']='--since'
+	['policy reload']='--expect-generation --confirm-within'
+	['policy confirm']='--expect-generation'
 	['host add']='--address'
 	['host list']=''
 	['host deny']=''
@@ -72,7 +76,7 @@ _netbus_admin_value() {
 # What may stand as the operand at that place, from 0.
 _netbus_admin_operand() {
 	case "$verb/$1" in
-	'share show/0' | 'share enable/0' | 'share disable/0' | 'grant/1' | 'policy explain/1') _netbus_admin_ask 'share list' share ;;
+	'share show/0' | 'share enable/0' | 'share disable/0' | 'grant/1' | 'policy explain/1' | 'policy who-can/0') _netbus_admin_ask 'share list' share ;;
 	'grant/0' | 'policy explain/0' | 'ticket issue/0') _netbus_admin_ask 'grant list' vm ;;
 	'revoke/0') _netbus_admin_ask 'grant list' id ;;
 	'lease show/0') _netbus_admin_ask 'lease list --ended' lease ;;
@@ -121,7 +125,7 @@ _netbus_admin() {
 		return
 	fi
 	case $verb in
-	'policy check' | 'policy test' | 'pki show' | 'ticket show') mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	'policy check' | 'policy test' | 'policy diff' | 'policy replay' | 'pki show' | 'ticket show') mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	esac
 	word=''
 	if [ ${#words[@]} -eq 0 ]; then

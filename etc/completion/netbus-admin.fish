@@ -42,7 +42,7 @@ complete -c netbus-admin -n '__netbus_admin_noun lease' -a 'list show steal'
 complete -c netbus-admin -n '__netbus_admin_noun bar' -a 'list lift'
 complete -c netbus-admin -n '__netbus_admin_noun session' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun attachment' -a 'list'
-complete -c netbus-admin -n '__netbus_admin_noun policy' -a 'check test explain reload'
+complete -c netbus-admin -n '__netbus_admin_noun policy' -a 'check test explain who-can diff replay reload confirm'
 complete -c netbus-admin -n '__netbus_admin_noun host' -a 'add list deny allow'
 complete -c netbus-admin -n '__netbus_admin_noun ticket' -a 'issue show key'
 complete -c netbus-admin -n '__netbus_admin_noun audit' -a 'tail show verify'
@@ -60,7 +60,8 @@ end
 complete -c netbus-admin -n '__netbus_admin_verb bar lift' -a '(__netbus_admin_ask id bar list)'
 complete -c netbus-admin -n '__netbus_admin_verb detach' -a '(__netbus_admin_ask vm attachment list) (__netbus_admin_ask share attachment list)'
 complete -c netbus-admin -n '__netbus_admin_verb policy explain' -a '(__netbus_admin_ask vm grant list) (__netbus_admin_ask share share list)'
-for verb in 'policy check' 'policy test' 'pki show' 'ticket show'
+complete -c netbus-admin -n '__netbus_admin_verb policy who-can' -a '(__netbus_admin_ask share share list)'
+for verb in 'policy check' 'policy test' 'policy diff' 'policy replay' 'pki show' 'ticket show'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -F
 end
 complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -a '(__netbus_admin_ask vm grant list) (__netbus_admin_ask host host list)'
@@ -70,7 +71,7 @@ for verb in 'host deny' 'host allow'
 end
 
 # Options.
-for verb in 'grant' 'revoke' 'attach' 'policy explain'
+for verb in 'grant' 'revoke' 'attach' 'policy explain' 'policy who-can'
 	set -l modes 'ro rw'
 	test $verb = revoke; and set modes 'hide soft drain hard'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l mode -x -a $modes
@@ -103,6 +104,14 @@ complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -l key -r -F -d '
 complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -l trust-domain -x
 complete -c netbus-admin -n '__netbus_admin_verb ticket show' -l pub -r -F -d 'the public key that it is held against'
 complete -c netbus-admin -n '__netbus_admin_verb policy explain' -l verb -x -a 'list attach discard resize-see handover steal usb-control'
+for verb in 'policy explain' 'policy who-can'
+	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l verb -x -a 'list attach discard resize-see handover steal usb-control'
+end
+complete -c netbus-admin -n '__netbus_admin_verb policy replay' -l since -x -d 'a time, or how long ago'
+for verb in 'policy reload' 'policy confirm'
+	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l expect-generation -x
+end
+complete -c netbus-admin -n '__netbus_admin_verb policy reload' -l confirm-within -x -d 'else it is rolled back'
 complete -c netbus-admin -n '__netbus_admin_verb policy explain' -l at -x
 complete -c netbus-admin -n '__netbus_admin_verb host add' -l address -x
 for verb in 'audit tail' 'audit show' 'audit verify'

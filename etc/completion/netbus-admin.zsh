@@ -56,6 +56,11 @@ _netbus_admin_verb() {
 	'policy check' | 'policy test') mine=('*:file:_files') ;;
 	'policy explain') mine=('1:VM:_netbus_admin_vms' '2:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts'
 		'--verb:verb:(list attach discard resize-see handover steal usb-control)' '--mode:mode:(ro rw)' '--at:time:') ;;
+	'policy who-can') mine=('1:share:_netbus_admin_shares' '--verb:verb:(list attach discard resize-see handover steal usb-control)' '--mode:mode:(ro rw)') ;;
+	'policy diff') mine=('1:directory:_files -/' '--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts') ;;
+	'policy replay') mine=('1:directory:_files -/' '--since:time:') ;;
+	'policy reload') mine=('--expect-generation:generation:' '--confirm-within:time:') ;;
+	'policy confirm') mine=('--expect-generation:generation:') ;;
 	'host add') mine=('1:host:' '--address:address:') ;;
 	'host deny' | 'host allow') mine=('1:host:_netbus_admin_hosts') ;;
 	'ticket issue') mine=('1:VM:_netbus_admin_vms' '2:host:_netbus_admin_hosts' '--ttl:time:' '--not-before:time:' '--key:file:_files' '--trust-domain:name:') ;;
@@ -67,7 +72,7 @@ _netbus_admin_verb() {
 	'pki init') mine=('--trust-domain:name:' '--dir:directory:_files -/') ;;
 	'pki issue') mine=('1:host:' '--dir:directory:_files -/' '--out:directory:_files -/' '--key-type:type:(ed25519 p256)' '--days:number:' '--force[replace what stands there]') ;;
 	'pki show') mine=('*:file:_files') ;;
-	'status' | 'doctor' | 'share list' | 'session list' | 'policy reload' | 'host list') mine=() ;;
+	'status' | 'doctor' | 'share list' | 'session list' | 'host list') mine=() ;;
 	esac
 	_arguments -S $_netbus_admin_globals $mine
 }
@@ -81,7 +86,7 @@ _netbus-admin() {
 		bar 'list lift'
 		session 'list'
 		attachment 'list'
-		policy 'check test explain reload'
+		policy 'check test explain who-can diff replay reload confirm'
 		host 'add list deny allow'
 		ticket 'issue show key'
 		audit 'tail show verify'
