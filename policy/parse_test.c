@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "policy/parse.h"
 
+#define AT_MAX_US INT64_C(253402300799999999) /* 9999-12-31T23:59:59.999999Z */
+
 /* The child that must be there. */
 static const struct yaml *
 demand(struct parse *parse, const struct yaml *map, const char *key)
@@ -67,6 +69,8 @@ parse_time(struct parse *parse, const struct yaml *map, struct policy_test *test
 	test->timed = true;
 	if (clock_parse(at->text, &test->request.at_us, &error) < 0)
 		FAULT(parse, at, "at: %s", error.text);
+	else if (test->request.at_us < 0 || test->request.at_us > AT_MAX_US)
+		FAULT(parse, at, "at: '%s' is not within the years 1970 to 9999 UTC", show(at->text).text);
 }
 
 static void

@@ -152,6 +152,8 @@ static const struct faulty faulty[] = {
     {TEST("host: m1, vm: v, share: s, verb: attach"), "10-a.yaml:6:5:", {"no 'expect'"}},
     {TEST(ASK "expect: denied"), "10-a.yaml:6:", {"'denied'", "deny, allow"}},
     {TEST(ASK "expect: allow, at: tomorrow"), "10-a.yaml:6:", {"'tomorrow'", "2026-11-22T12:00Z"}},
+    {TEST(ASK "expect: allow, at: 1970-01-01T00:30+01:00"), "10-a.yaml:6:", {"1970 to 9999"}},
+    {TEST(ASK "expect: allow, at: 9999-12-31T23:30-01:00"), "10-a.yaml:6:", {"1970 to 9999"}},
     {TEST(ASK "expect: allow, grant: required"), "10-a.yaml:6:", {"held, missing"}},
     {TEST(ASK "expect: allow, ticket: held"), "10-a.yaml:6:", {"valid, missing"}},
     {TEST(ASK "expect: allow, class: tape"), "10-a.yaml:6:", {"disk, usb"}},
