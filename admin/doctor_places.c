@@ -79,19 +79,26 @@ check_state(struct doctor *doctor)
 		check_clock(&place, database, &status);
 }
 
-/* Without it a start is refused, since nobody could know whether the database is the newest. */
+/* Both are made with the database. Without the mark a start is refused, since nobody could know whether the database is the newest. */
 static void
-check_mark(struct doctor *doctor, const char *log)
+check_there(struct doctor *doctor, const char *log)
 {
 	AUTO_FREE char *state = doctor_directory(doctor, "state", "/var/lib/netbus");
-	AUTO_FREE char *database = path_in(state, "state.db"), *mark = path_in(log, "epoch.mark");
+	AUTO_FREE char *database = path_in(state, "state.db"), *mark = path_in(log, "epoch.mark"),
+		       *trail = path_in(log, "audit.jsonl");
 	struct stat status;
 
-	if (doctor_stat(doctor, database, &status) == 0 && doctor_stat(doctor, mark, &status) == -ENOENT)
+	if (doctor_stat(doctor, database, &status) < 0)
+		return;
+	if (doctor_stat(doctor, mark, &status) == -ENOENT)
 		doctor_find(doctor, "mark", SEVERITY_ERROR,
 		    "put it back from where it was moved to; else after the next stop: netbusd --adopt-state, see "
 		    "netbusd(8)",
 		    "%s is missing: netbusd will not start again", mark);
+	if (doctor_stat(doctor, trail, &status) == -ENOENT)
+		doctor_find(doctor, "trail", SEVERITY_ERROR,
+		    "put it back from where it was moved to; a rotation is done with netbusd stopped",
+		    "%s is missing: nothing new is allowed without it", trail);
 }
 
 static void
@@ -129,7 +136,7 @@ check_trail(struct doctor *doctor)
 		return;
 	doctor_owner_only(doctor, "trail", trail, 022, NULL);
 	check_room(&place);
-	check_mark(doctor, directory);
+	check_there(doctor, directory);
 	if (doctor_stat(doctor, trail, &status) < 0)
 		return;
 	check_clock(&place, trail, &status);
