@@ -54,6 +54,16 @@ newcomer_new(enum pki_key_type type, struct error *error)
 	return newcomer;
 }
 
+static void
+forget_texts(struct newcomer *newcomer)
+{
+	if (newcomer->key_text)
+		sodium_memzero(newcomer->key_text, newcomer->key_length);
+	free(TAKE(newcomer->key_text));
+	free(TAKE(newcomer->chain_text));
+	free(TAKE(newcomer->bundle_text));
+}
+
 void
 newcomer_free(struct newcomer *newcomer)
 {
@@ -63,11 +73,7 @@ newcomer_free(struct newcomer *newcomer)
 	EVP_PKEY_free(newcomer->authority);
 	sk_X509_pop_free(newcomer->chain, X509_free);
 	sk_X509_pop_free(newcomer->anchors, X509_free);
-	if (newcomer->key_text)
-		sodium_memzero(newcomer->key_text, newcomer->key_length);
-	free(newcomer->key_text);
-	free(newcomer->chain_text);
-	free(newcomer->bundle_text);
+	forget_texts(newcomer);
 	sodium_memzero(newcomer, sizeof *newcomer);
 	free(newcomer);
 }
@@ -195,8 +201,9 @@ find_anchors(struct newcomer *newcomer, const STACK_OF(X509) * bundle, struct er
 {
 	char fingerprint[65];
 
-	if (newcomer->anchors != NULL)
+	if (newcomer->ca[0] == '\0')
 		return 0;
+	sk_X509_pop_free(newcomer->anchors, X509_free);
 	newcomer->anchors = sk_X509_new_null();
 	for (int i = 0; i < sk_X509_num(bundle) && newcomer->anchors; i++) {
 		X509 *ca = sk_X509_value(bundle, i);
@@ -323,6 +330,7 @@ newcomer_judge(struct newcomer *newcomer, const struct msg_enrol_answer *untrust
 	STACK_OF(X509) *bundle = chain_parse(untrusted->bundle.bytes, untrusted->bundle.length);
 	int code;
 
+	forget_texts(newcomer);
 	if (chain == NULL || bundle == NULL)
 		return error_set(error, -EACCES, "the answer is malformed; is that the address of an enroller?");
 	code = find_anchors(newcomer, bundle, error);

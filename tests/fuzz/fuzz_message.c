@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The codec of all messages (wire/message.h), driven from the three tables: the first two bytes choose a row, so that no message can be
+ * The codec of all messages (wire/message.h), driven from the four tables: the first two bytes choose a row, so that no message can be
  * forgotten; a new row is here by itself.
  *
  * Holds: what decodes encodes back to the identical bytes, and needs exactly that room; what does not decode leaves the output alone; every
@@ -13,6 +13,7 @@
 #include "wire/admin.h"
 #include "wire/channel.h"
 #include "wire/control.h"
+#include "wire/enrol.h"
 
 #define ROWS_MAX 1024
 #define ROOM     65536
@@ -104,6 +105,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		add_row(number <= UINT8_MAX ? control_type((uint8_t)number) : NULL, "netbus");
 		add_row(channel ? &channel->type : NULL, "channel");
 		add_row(admin ? &admin->type : NULL, "admin");
+		add_row(enrol_type((uint16_t)number), "enrol");
 	}
 	return 0;
 }

@@ -252,6 +252,28 @@ a_lane_polls_so_long(void **state)
 	assert_true(is_said("version: 1\nhost: m1\npoll_us: 10us\n", "poll_us: '10us'"));
 }
 
+static void
+a_certificate_lives_so_long(void **state)
+{
+	static const char *const bad[] = {"9s", "9999ms", "3651d", "0", "-1d", "99999999999999999999d", "{a: 1}"};
+	char yaml[160];
+
+	(void)state;
+	assert_true(is_said("version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: /ca}\n", NULL));
+	assert_true(is_said("version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: /ca, life: 10s}\n", NULL));
+	assert_true(is_said("version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: /ca, life: 3650d}\n", NULL));
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		snprintf(yaml, sizeof yaml, "version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: /ca, life: %s}\n", bad[i]);
+		assert_true(is_said(yaml, "life:"));
+	}
+	assert_true(is_said("version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\"}\n", "both listen"));
+	assert_true(is_said("version: 1\nhost: m1\nenrol: {ca: /ca}\n", "both listen"));
+	assert_true(is_said("version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: ca}\n", "absolute path"));
+	assert_true(is_said("version: 1\nhost: m1\nenroller: \"127.0.0.1:7716\"\n", NULL));
+	assert_true(is_said("version: 1\nhost: m1\nenroller: \"127.0.0.1:0\"\n", "port 0"));
+	assert_true(is_said("version: 1\nhost: m1\nenroller: enroller.example:7716\n", "enroller.example"));
+}
+
 /* 0: refused, and said why. */
 static uint32_t
 lease_ttl_of(const char *text)
@@ -338,6 +360,7 @@ main(void)
 	    cmocka_unit_test(all_sources_have_so_many_unproved_sessions),
 	    cmocka_unit_test(a_host_has_so_many_shares),
 	    cmocka_unit_test(a_lane_polls_so_long),
+	    cmocka_unit_test(a_certificate_lives_so_long),
 	    cmocka_unit_test(a_lease_lives_so_long_without_a_sign_of_life),
 	    cmocka_unit_test(direct_is_for_a_path),
 	    cmocka_unit_test(a_host_believes_so_many_ticket_keys),

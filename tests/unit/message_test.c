@@ -14,6 +14,7 @@
 #include "wire/admin.h"
 #include "wire/channel.h"
 #include "wire/control.h"
+#include "wire/enrol.h"
 
 #define FIELDS_MOST 40
 #define ROOM        32768
@@ -61,6 +62,15 @@ each_of_channel(void (*hold)(const struct subject *subject))
 }
 
 static void
+each_of_enrol(void (*hold)(const struct subject *subject))
+{
+#define MESSAGE(upper, lower, number, ...) { static const struct msg_##lower here; \
+	const struct subject subject = {"enrol.def", #lower, (number), enrol_type(number), sizeof here, {
+#include "wire/enrol.def"
+#undef MESSAGE
+}
+
+static void
 each_of_admin(void (*hold)(const struct subject *subject))
 {
 #define MESSAGE(upper, lower, number, ...) { static const struct msg_##lower here; \
@@ -75,6 +85,7 @@ each(void (*hold)(const struct subject *subject))
 {
 	each_of_control(hold);
 	each_of_channel(hold);
+	each_of_enrol(hold);
 	each_of_admin(hold);
 }
 
