@@ -35,9 +35,9 @@ declare -gA _netbus_admin_verbs=(
 	['policy reload']='--expect-generation --confirm-within'
 	['policy confirm']='--expect-generation'
 	['host add']='--address'
-	['host list']=''
-	['host deny']=''
-	['host allow']=''
+	['host list']='--keys'
+	['host deny']='--key'
+	['host allow']='--key'
 	['ticket issue']='--ttl --not-before --key --trust-domain'
 	['ticket show']='--pub'
 	['ticket key']=''
@@ -46,6 +46,11 @@ declare -gA _netbus_admin_verbs=(
 	['audit verify']='--trail --checkpoint --no-checkpoint --public'
 	['pki init']='--trust-domain --dir'
 	['pki issue']='--dir --out --key-type --days --force'
+	['pki token']='--ttl'
+	['pki tokens']=''
+	['pki withdraw']=''
+	['pki renew']=''
+	['pki rollover']='--dir'
 	['pki show']=''
 )
 _netbus_admin_globals='--json --quiet --no-color --dry-run --yes --reason --timeout --root --socket --help --version'
@@ -86,6 +91,8 @@ _netbus_admin_operand() {
 	'detach/1') _netbus_admin_ask 'attachment list' share ;;
 	'ticket key/0') echo new ;;
 	'host deny/0' | 'host allow/0' | 'ticket issue/1') _netbus_admin_ask 'host list' host ;;
+	'pki withdraw/0') _netbus_admin_ask 'pki tokens' id ;;
+	'pki rollover/0') mapfile -t COMPREPLY < <(compgen -W 'begin finish' -- "$cur") ;;
 	esac
 }
 

@@ -46,7 +46,7 @@ complete -c netbus-admin -n '__netbus_admin_noun policy' -a 'check test explain 
 complete -c netbus-admin -n '__netbus_admin_noun host' -a 'add list deny allow'
 complete -c netbus-admin -n '__netbus_admin_noun ticket' -a 'issue show key'
 complete -c netbus-admin -n '__netbus_admin_noun audit' -a 'tail show verify'
-complete -c netbus-admin -n '__netbus_admin_noun pki' -a 'init issue show'
+complete -c netbus-admin -n '__netbus_admin_noun pki' -a 'init issue token tokens withdraw renew rollover show'
 
 # Operands.
 for verb in 'share show' 'share enable' 'share disable'
@@ -131,7 +131,14 @@ complete -c netbus-admin -n '__netbus_admin_verb audit verify' -l checkpoint -r 
 complete -c netbus-admin -n '__netbus_admin_verb audit verify' -l no-checkpoint -d 'the chain only'
 complete -c netbus-admin -n '__netbus_admin_verb audit verify' -l public -r -F
 complete -c netbus-admin -n '__netbus_admin_verb pki init' -l trust-domain -x
-for verb in 'pki init' 'pki issue'
+complete -c netbus-admin -n '__netbus_admin_verb host list' -l keys
+for verb in 'host deny' 'host allow'
+	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l key -x
+end
+complete -c netbus-admin -n '__netbus_admin_verb pki token' -l ttl -x
+complete -c netbus-admin -n '__netbus_admin_verb pki withdraw' -a '(__netbus_admin_ask id pki tokens)'
+complete -c netbus-admin -n '__netbus_admin_verb pki rollover' -a 'begin finish'
+for verb in 'pki init' 'pki issue' 'pki rollover'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l dir -r -a '(__fish_complete_directories)'
 end
 complete -c netbus-admin -n '__netbus_admin_verb pki issue' -l out -r -a '(__fish_complete_directories)'

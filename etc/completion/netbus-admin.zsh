@@ -62,7 +62,8 @@ _netbus_admin_verb() {
 	'policy reload') mine=('--expect-generation:generation:' '--confirm-within:time:') ;;
 	'policy confirm') mine=('--expect-generation:generation:') ;;
 	'host add') mine=('1:host:' '--address:address:') ;;
-	'host deny' | 'host allow') mine=('1:host:_netbus_admin_hosts') ;;
+	'host list') mine=('--keys[keys that are denied]') ;;
+	'host deny' | 'host allow') mine=('1:host:_netbus_admin_hosts' '--key:fingerprint:') ;;
 	'ticket issue') mine=('1:VM:_netbus_admin_vms' '2:host:_netbus_admin_hosts' '--ttl:time:' '--not-before:time:' '--key:file:_files' '--trust-domain:name:') ;;
 	'ticket show') mine=('1:ticket:_files' '--pub:file:_files') ;;
 	'ticket key') mine=('1:what:(new)' '2:file:_files') ;;
@@ -71,8 +72,11 @@ _netbus_admin_verb() {
 	'audit verify') mine=('--trail:file:_files' '--checkpoint:file:_files' '--no-checkpoint[the chain only]' '--public:file:_files') ;;
 	'pki init') mine=('--trust-domain:name:' '--dir:directory:_files -/') ;;
 	'pki issue') mine=('1:host:' '--dir:directory:_files -/' '--out:directory:_files -/' '--key-type:type:(ed25519 p256)' '--days:number:' '--force[replace what stands there]') ;;
+	'pki token') mine=('1:host:' '--ttl:time:') ;;
+	'pki withdraw') mine=('1:token:') ;;
+	'pki rollover') mine=('1:step:(begin finish)' '--dir:directory:_files -/') ;;
 	'pki show') mine=('*:file:_files') ;;
-	'status' | 'doctor' | 'share list' | 'session list' | 'host list') mine=() ;;
+	'status' | 'doctor' | 'share list' | 'session list' | 'pki tokens' | 'pki renew') mine=() ;;
 	esac
 	_arguments -S $_netbus_admin_globals $mine
 }
@@ -90,7 +94,7 @@ _netbus-admin() {
 		host 'add list deny allow'
 		ticket 'issue show key'
 		audit 'tail show verify'
-		pki 'init issue show'
+		pki 'init issue token tokens withdraw renew rollover show'
 	)
 	_arguments -C -S $_netbus_admin_globals '1:noun:(status doctor top events share grant revoke lease bar session attach detach attachment policy host ticket audit pki)' '*::verb:->rest'
 	[[ $state == rest ]] || return
