@@ -71,7 +71,8 @@ for verb in 'host deny' 'host allow'
 end
 
 # Options.
-for verb in 'grant' 'revoke' 'attach' 'policy explain' 'policy who-can'
+complete -c netbus-admin -n '__netbus_admin_verb grant; and not __netbus_admin_verb grant list' -l mode -x -a 'ro rw'
+for verb in 'revoke' 'attach' 'policy explain' 'policy who-can'
 	set -l modes 'ro rw'
 	test $verb = revoke; and set modes 'hide soft drain hard'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l mode -x -a $modes
