@@ -57,7 +57,7 @@ cmd_grant(struct admin *admin, int argc, char **argv)
 int
 cmd_grant_list(struct admin *admin, int argc, char **argv)
 {
-	static const char *const titles[] = {"GRANT", "VM", "SHARE", "HOST", "MODE", "EXPIRES", "BY", "REASON", NULL};
+	static const char *const titles[] = {"ID", "VM", "SHARE", "HOST", "MODE", "EXPIRES", "BY", "REASON", NULL};
 	static const struct listing listing = {
 	    .row = ADMIN_ROW_GRANT, .titles = titles, .cells = grant_cells, .empty = "There is no such grant."};
 	const char *vm = NULL, *share = NULL, *host = NULL;

@@ -206,10 +206,14 @@ find_by_prefix(struct admin *admin, const char *text, bool ended, uint8_t lease[
 int
 lease_operand(struct admin *admin, const char *text, bool ended, uint8_t lease[static 16])
 {
+	static const uint8_t any[LEASE_LEN]; /* what it means in a request */
 	size_t length = strlen(text);
 
 	if (parse_hex(text, lease, LEASE_LEN) == 0)
-		return ADMIN_OK;
+		return memcmp(lease, any, sizeof any) != 0
+			   ? ADMIN_OK
+			   : verb_fail(
+				 admin, ADMIN_NOT_FOUND, "no lease has the id 0; netbus-admin lease list shows them");
 	if (length < PREFIX_LEAST || length > 2 * LEASE_LEN || strspn(text, "0123456789abcdefABCDEF") != length)
 		return verb_usage(admin,
 		    "lease '%s' is no lease's id: 32 hexadecimal digits, or the first %d or more "
