@@ -225,6 +225,7 @@ int cmd_attachment_list(struct admin *admin, int argc, char **argv);
 int cmd_policy_check(struct admin *admin, int argc, char **argv);
 int cmd_policy_test(struct admin *admin, int argc, char **argv);
 int cmd_policy_explain(struct admin *admin, int argc, char **argv);
+int cmd_policy_show(struct admin *admin, int argc, char **argv);
 int cmd_policy_who_can(struct admin *admin, int argc, char **argv);
 int cmd_policy_diff(struct admin *admin, int argc, char **argv);
 int cmd_policy_replay(struct admin *admin, int argc, char **argv);

@@ -133,7 +133,8 @@ static void
 add_match(struct table *table, const struct msg_row_match *row)
 {
 	char where[CELL_LEN], effect[CELL_LEN];
-	const char *cells[] = {row->rule, where, effect, row->mode, row->demands, row->decides ? "decides" : ""};
+	const char *cells[] = {
+	    row->rule, where, effect, row->mode, row->demands, row->unmet, row->decides ? "decides" : ""};
 
 	snprintf(where, sizeof where, "%s:%u", row->file, row->line);
 	snprintf(effect, sizeof effect, "%s%s", row->effect, row->observe ? " (observe)" : "");
@@ -251,7 +252,7 @@ show_explanation(struct admin *admin, struct explanation *explanation)
 int
 cmd_policy_explain(struct admin *admin, int argc, char **argv)
 {
-	static const char *const titles[] = {"RULE", "AT", "EFFECT", "MODE", "DEMANDS", "", NULL};
+	static const char *const titles[] = {"RULE", "AT", "EFFECT", "MODE", "DEMANDS", "LACKS", "", NULL};
 	struct explanation explanation = {.asking = {.take = take_explanation, .context = &explanation}};
 	struct msg_explain request = {0};
 	int code = parse_explain(admin, argc, argv, &request);

@@ -170,7 +170,7 @@ cmd_policy_diff(struct admin *admin, int argc, char **argv)
 		code = operand_name(admin, "host", host, request.host);
 	if (code != 0)
 		return code;
-	policy = files_candidate(admin, argv[0], &files);
+	policy = files_policy(admin, argc, argv, &files);
 	code = policy ? ask_difference(admin, &files, &request) : ADMIN_FAILURE;
 	policy_free(policy);
 	files_clear(&files);

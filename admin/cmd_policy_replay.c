@@ -364,7 +364,7 @@ cmd_policy_replay(struct admin *admin, int argc, char **argv)
 		code = operand_since(admin, since, &replay.since_us);
 	if (code != 0)
 		return code;
-	policy = files_candidate(admin, argv[0], &files);
+	policy = files_policy(admin, argc, argv, &files);
 	replay.policy = policy;
 	replay.differences = verb_memory(json_array());
 	replay.table = table_new(titles);

@@ -130,13 +130,14 @@ files_load(const struct files *files, struct faults *faults)
 }
 
 struct policy *
-files_candidate(struct admin *admin, const char *path, struct files *files)
+files_policy(struct admin *admin, int count, char **paths, struct files *files)
 {
 	struct policy *policy;
 	struct faults faults;
 
 	faults_init(&faults);
-	files_add(files, path, FILES_OR_DIRECTORIES, &faults);
+	for (int i = 0; i < count; i++)
+		files_add(files, paths[i], FILES_OR_DIRECTORIES, &faults);
 	policy = files_load(files, &faults);
 	if (policy == NULL) {
 		verb_faults(admin, &faults, 0);

@@ -23,8 +23,8 @@ void files_add(struct files *files, const char *path, enum files_allowed allowed
 /* NULL when `faults` has any, also from before. */
 struct policy *files_load(const struct files *files, struct faults *faults);
 void files_clear(struct files *files);
-/* A policy that is not in force: a directory, loaded as the broker would. NULL after every fault was said: the verb ends with ADMIN_FAILURE. */
+/* A policy that is not in force: files and directories, loaded as the broker would. NULL after every fault was said: the verb ends with ADMIN_FAILURE. */
 struct admin;
-struct policy *files_candidate(struct admin *admin, const char *path, struct files *files);
+struct policy *files_policy(struct admin *admin, int count, char **paths, struct files *files);
 
 #endif

@@ -43,6 +43,7 @@ static const struct verb verbs[] = {
 	{"policy", "check", cmd_policy_check, "[FILE|DIRECTORY]...", "read policy files as a load would; names every fault"},
 	{"policy", "test", cmd_policy_test, "[FILE|DIRECTORY]...", "the same, and insist that there are tests and that they pass"},
 	{"policy", "explain", cmd_policy_explain, "VM SHARE --host HOST [--verb VERB] [--mode ro|rw] [--at TIME]", "would this be allowed, and which rules say so"},
+	{"policy", "show", cmd_policy_show, "[FILE|DIRECTORY]...", "the policy in force, or files, in canonical form"},
 	{"policy", "who-can", cmd_policy_who_can, "SHARE [--verb VERB] [--mode ro|rw]", "who may have a share, of all that are known; and by which patterns"},
 	{"policy", "diff", cmd_policy_diff, "DIRECTORY [--vm VM] [--share SHARE] [--host HOST]", "rights that these files would give and take, and the leases that they would end"},
 	{"policy", "replay", cmd_policy_replay, "DIRECTORY [--since 30d|TIME]", "recorded attaches that these files would have decided otherwise"},

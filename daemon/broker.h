@@ -186,6 +186,7 @@ struct revoke {
 struct policy_trial {
 	bool waiting, rolled_back;
 	struct policy *former; /* while it waits: comes back; NULL: none was in force */
+	uint64_t *former_observed;
 	int64_t until_us;
 	struct timer late;
 	uint8_t digest[32]; /* rolled_back: of the files that must not come back by themselves */
@@ -269,6 +270,8 @@ struct policy_order {
  * files were rolled back. Leases that the new policy does not allow are ended; `revoke` (may be NULL) waits for them. */
 int policy_reload(struct broker *broker, const struct policy_order *order, struct revoke *revoke, uint64_t *record,
     struct error *error);
+/* What rules would have decided that only observed, before their policy goes. */
+void policy_log_observed(const struct broker *broker);
 /* netbusd.yaml again, then its shares into the database. */
 int config_reload(struct broker *broker, struct error *error);
 int shares_sync(struct broker *broker, struct error *error);
@@ -328,6 +331,9 @@ void broker_matches(
 /* Whether `policy` (NULL: none, all is denied) lets a live lease go on: what a reload asks of each, and a diff beforehand. */
 void lease_judge(
     struct broker *broker, const struct policy *policy, const struct lease *lease, struct verdict *verdict);
+/* Every rule that matches, at that time (0: now), with what its demands lack. */
+void broker_matches(
+    const struct broker *broker, const struct question *question, int64_t at_us, policy_each *each, void *context);
 void question_to_request(const struct broker *broker, const struct question *question, struct policy_request *request);
 
 /* ---- broker_ticket.c ---- */
@@ -522,6 +528,7 @@ void client_limit(struct client *client, const struct policy_limit *limit, uint3
 
 /* ---- broker_explain.c ---- */
 void explain_asked(struct client *client, const struct msg_explain *ask);
+void policy_asked(struct client *client);
 /* Whether it is exported, and his business; else says that there is none, the same words for both. */
 bool share_asked_about(struct client *client, const char *share);
 /* Whether `text` was a verb; else says what there is. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Why a question would be answered how: the verdict, every rule that matches, and the limits that would apply.
+ * What is in force, and why a question would be answered how: the verdict, every rule that matches, and the limits that would apply.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/broker.h"
+#include "policy/print.h"
 
 #define COPY(to, from) snprintf((to), sizeof(to), "%s", (from))
 
@@ -57,6 +58,7 @@ tell_match(const struct policy_match *match, void *context)
 	COPY(row.effect, match->deny ? "deny" : "allow");
 	COPY(row.mode, !match->has_mode ? "" : match->mode == MODE_RW ? "rw" : "ro");
 	demands_print(match->demands, row.demands);
+	demands_print(match->unmet, row.unmet);
 	client_row(explaining->client, ADMIN_ROW_MATCH, &row);
 }
 
@@ -120,4 +122,61 @@ explain_asked(struct client *client, const struct msg_explain *ask)
 	tell_rules(client, &question, (int64_t)ask->when_at, &verdict);
 	tell_verdict(client, &verdict);
 	client_done(client, verdict.allowed ? ADMIN_OK : ADMIN_DENIED, 0, "%s", "");
+}
+
+/* ---- the policy itself ---- */
+
+#define FILE_TEXT_MOST \
+	((size_t)8 << 20) /* of one file; at most 1 MiB was read, and the canonical form is hardly longer */
+
+static void
+tell_text(struct client *client, const char *file, const struct buffer *text)
+{
+	const uint8_t *at = buffer_front(text);
+	size_t left = buffer_length(text);
+
+	do {
+		struct msg_row_policy row = {0};
+
+		COPY(row.file, file);
+		row.text.length = (uint16_t)(left < sizeof row.text.bytes ? left : sizeof row.text.bytes);
+		memcpy(row.text.bytes, at, row.text.length);
+		client_row(client, ADMIN_ROW_POLICY, &row);
+		at += row.text.length;
+		left -= row.text.length;
+	} while (left > 0);
+}
+
+static int
+tell_file(struct client *client, size_t file)
+{
+	const struct policy *policy = client->broker->policy;
+	struct buffer text;
+	int code;
+
+	buffer_init(&text, FILE_TEXT_MOST);
+	code = policy_print(policy, file, &text);
+	if (code == 0)
+		tell_text(client, policy_file_name(policy, file), &text);
+	buffer_clear(&text);
+	return code;
+}
+
+void
+policy_asked(struct client *client)
+{
+	const struct policy *policy = client->broker->policy;
+	int code = 0;
+
+	if (client->role == ROLE_TENANT) {
+		client_done(
+		    client, ADMIN_DENIED, 0, "%s may not do that; admins: in netbusd.yaml says who may", client->name);
+		return;
+	}
+	for (size_t i = 0; policy && i < policy_file_count(policy) && code == 0 && !client->gone; i++)
+		code = tell_file(client, i);
+	if (code < 0)
+		client_done(client, ADMIN_FAILURE, 0, "out of memory");
+	else
+		client_done(client, ADMIN_OK, 0, "%s", "");
 }

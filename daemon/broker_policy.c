@@ -76,8 +76,8 @@ commit(struct broker *broker, const struct policy *policy, const struct policy_f
 }
 
 /* What rules would have decided that only observed, before their policy goes. */
-static void
-log_observed(const struct broker *broker)
+void
+policy_log_observed(const struct broker *broker)
 {
 	for (size_t i = 0; broker->policy && i < policy_rule_count(broker->policy); i++)
 		if (broker->observed[i])
@@ -89,7 +89,6 @@ log_observed(const struct broker *broker)
 static void
 put_in_force(struct broker *broker, struct policy *policy, int64_t loaded_us)
 {
-	log_observed(broker);
 	policy_free(broker->policy);
 	free(broker->observed);
 	broker->policy = policy;
@@ -173,6 +172,7 @@ put_files_in_force(struct broker *broker, struct policy *policy, struct policy_f
 	faults_clear(&broker->faults);
 	broker->load_failed_us = 0;
 	broker->policy_is_last_good = false;
+	policy_log_observed(broker);
 	if (on_trial)
 		trial_begin(broker, &trial, order->confirm_within_us);
 	else

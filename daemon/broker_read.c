@@ -691,6 +691,9 @@ admin_read(struct client *client, uint16_t number, const union admin_body *body)
 	case ADMIN_EXPLAIN:
 		explain_asked(client, &body->explain);
 		return;
+	case ADMIN_GET_POLICY:
+		policy_asked(client);
+		return;
 	case ADMIN_WHO_CAN:
 		who_can_asked(client, &body->who_can);
 		return;

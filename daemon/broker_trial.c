@@ -7,7 +7,7 @@
  * The way back is the same as the way there: leases that the former policy does not allow end. Those that the unconfirmed one ended stay ended.
  */
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
@@ -26,8 +26,10 @@ trial_begin(struct broker *broker, const struct db_trial *trial, int64_t within_
 {
 	struct policy_trial *has = &broker->trial;
 
-	if (!has->waiting)
+	if (!has->waiting) {
 		has->former = TAKE(broker->policy);
+		has->former_observed = TAKE(broker->observed);
+	}
 	has->waiting = true;
 	has->rolled_back = false;
 	has->until_us = trial->until_us;
@@ -41,6 +43,7 @@ trial_end(struct broker *broker)
 
 	timer_stop(&trial->late);
 	policy_free(TAKE(trial->former));
+	free(TAKE(trial->former_observed));
 	trial->waiting = trial->rolled_back = false;
 	trial->until_us = 0;
 }
@@ -111,8 +114,11 @@ roll_back(struct broker *broker, struct error *error)
 	code = store_rollback(broker, &trial, from, why, error);
 	if (code < 0)
 		return code;
+	policy_log_observed(broker);
 	policy_free(broker->policy);
+	free(broker->observed);
 	broker->policy = TAKE(broker->trial.former);
+	broker->observed = TAKE(broker->trial.former_observed);
 	broker->policy_loaded_us = trial.former_loaded_us;
 	be_rolled_back(broker, &trial, from, why);
 	leases_judge(broker, NULL);

@@ -49,11 +49,14 @@ policy_each_about(const struct policy *policy, const struct policy_request *requ
 		    .id = rule->id,
 		    .file = rule->file,
 		    .line = rule->line,
+		    .number = i,
 		    .deny = rule->deny,
 		    .observe = rule->observe,
 		    .demands = rule->demands,
+		    .unmet = rule->demands,
 		    .mode = rule->mode,
 		    .has_mode = rule->has_mode,
+		    .max_ttl_us = rule->max_ttl_us,
 		};
 
 		if (is_about(rule, &query))

@@ -29,6 +29,7 @@ declare -gA _netbus_admin_verbs=(
 	['policy check']=''
 	['policy test']=''
 	['policy explain']='--host --verb --mode --at'
+	['policy show']=''
 	['policy who-can']='--verb --mode'
 	['policy diff']='--vm --share --host'
 	['policy replay']='--since'
@@ -132,7 +133,7 @@ _netbus_admin() {
 		return
 	fi
 	case $verb in
-	'policy check' | 'policy test' | 'policy diff' | 'policy replay' | 'pki show' | 'ticket show') mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	'policy check' | 'policy test' | 'policy show' | 'policy diff' | 'policy replay' | 'pki show' | 'ticket show') mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
 	esac
 	word=''
 	if [ ${#words[@]} -eq 0 ]; then

@@ -42,7 +42,7 @@ complete -c netbus-admin -n '__netbus_admin_noun lease' -a 'list show steal'
 complete -c netbus-admin -n '__netbus_admin_noun bar' -a 'list lift'
 complete -c netbus-admin -n '__netbus_admin_noun session' -a 'list'
 complete -c netbus-admin -n '__netbus_admin_noun attachment' -a 'list'
-complete -c netbus-admin -n '__netbus_admin_noun policy' -a 'check test explain who-can diff replay reload confirm'
+complete -c netbus-admin -n '__netbus_admin_noun policy' -a 'check test explain show who-can diff replay reload confirm'
 complete -c netbus-admin -n '__netbus_admin_noun host' -a 'add list deny allow'
 complete -c netbus-admin -n '__netbus_admin_noun ticket' -a 'issue show key'
 complete -c netbus-admin -n '__netbus_admin_noun audit' -a 'tail show verify'
@@ -61,7 +61,7 @@ complete -c netbus-admin -n '__netbus_admin_verb bar lift' -a '(__netbus_admin_a
 complete -c netbus-admin -n '__netbus_admin_verb detach' -a '(__netbus_admin_ask vm attachment list) (__netbus_admin_ask share attachment list)'
 complete -c netbus-admin -n '__netbus_admin_verb policy explain' -a '(__netbus_admin_ask vm grant list) (__netbus_admin_ask share share list)'
 complete -c netbus-admin -n '__netbus_admin_verb policy who-can' -a '(__netbus_admin_ask share share list)'
-for verb in 'policy check' 'policy test' 'policy diff' 'policy replay' 'pki show' 'ticket show'
+for verb in 'policy check' 'policy test' 'policy show' 'policy diff' 'policy replay' 'pki show' 'ticket show'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -F
 end
 complete -c netbus-admin -n '__netbus_admin_verb ticket issue' -a '(__netbus_admin_ask vm grant list) (__netbus_admin_ask host host list)'

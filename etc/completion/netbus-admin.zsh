@@ -53,7 +53,7 @@ _netbus_admin_verb() {
 	'attach') mine=('1:VM:' '2:share@host:' '--as:frontend:(nbd\:)' '--mode:mode:(ro rw)' '--lanes:number:' '--vm-uuid:UUID:' '--ticket:file:_files') ;;
 	'detach') mine=('1:VM:_netbus_admin_attached_vms' '2:share:_netbus_admin_attached_shares') ;;
 	'attachment list') mine=('--ended[ended ones too]') ;;
-	'policy check' | 'policy test') mine=('*:file:_files') ;;
+	'policy check' | 'policy test' | 'policy show') mine=('*:file:_files') ;;
 	'policy explain') mine=('1:VM:_netbus_admin_vms' '2:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts'
 		'--verb:verb:(list attach discard resize-see handover steal usb-control)' '--mode:mode:(ro rw)' '--at:time:') ;;
 	'policy who-can') mine=('1:share:_netbus_admin_shares' '--verb:verb:(list attach discard resize-see handover steal usb-control)' '--mode:mode:(ro rw)') ;;
@@ -90,7 +90,7 @@ _netbus-admin() {
 		bar 'list lift'
 		session 'list'
 		attachment 'list'
-		policy 'check test explain who-can diff replay reload confirm'
+		policy 'check test explain show who-can diff replay reload confirm'
 		host 'add list deny allow'
 		ticket 'issue show key'
 		audit 'tail show verify'
