@@ -105,7 +105,7 @@ _netbus_admin() {
 		word=${COMP_WORDS[i]}
 		case $word in
 		--root | --socket) _netbus_admin_where+=("$word" "${COMP_WORDS[++i]}") ;;
-		--json | --quiet | --no-color | --dry-run | --yes | --help | --version | --keep-grants | --ended | --timers | --follow | --once | --force | --no-checkpoint) ;;
+		--json | --quiet | --no-color | --dry-run | --yes | --help | --version | --keep-grants | --ended | --timers | --follow | --once | --force | --no-checkpoint | --keys) ;;
 		--*=*) ;;
 		--*) ((i++)) ;;
 		*) words+=("$word") ;;

@@ -77,10 +77,10 @@ for verb in 'revoke' 'attach' 'policy explain' 'policy who-can'
 	test $verb = revoke; and set modes 'hide soft drain hard'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l mode -x -a $modes
 end
-for verb in 'grant' 'revoke' 'lease list' 'bar list' 'policy explain' 'audit show'
+for verb in 'grant' 'revoke' 'lease list' 'bar list' 'policy explain' 'policy diff' 'audit show'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l host -x -a '(__netbus_admin_ask host host list)'
 end
-for verb in 'grant list' 'revoke' 'lease list' 'bar list' 'audit show'
+for verb in 'grant list' 'revoke' 'lease list' 'bar list' 'policy diff' 'audit show'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l vm -x -a '(__netbus_admin_ask vm grant list)'
 	complete -c netbus-admin -n "__netbus_admin_verb $verb" -l share -x -a '(__netbus_admin_ask share share list)'
 end
