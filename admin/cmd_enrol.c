@@ -133,8 +133,8 @@ cmd_pki_withdraw(struct admin *admin, int argc, char **argv)
 	if (code != 0)
 		return code;
 	if (parse_hex(argv[0], request.id, sizeof request.id) < 0)
-		return verb_usage(admin, "'%s' is not the id of a join token, which has %zu hexadecimal digits", argv[0],
-		    2 * sizeof request.id);
+		return verb_usage(admin, "'%s' is not the id of a join token, which has %zu hexadecimal digits",
+		    argv[0], 2 * sizeof request.id);
 	snprintf(request.reason, sizeof request.reason, "%s", admin->reason);
 	return client_change(admin, ADMIN_TOKEN_WITHDRAW, &request, NULL);
 }

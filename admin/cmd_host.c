@@ -111,7 +111,9 @@ host_switch(struct admin *admin, int argc, char **argv, bool denied)
 	if (code == 0 && key != NULL) {
 		if (!is_fingerprint(key))
 			return verb_usage(admin,
-			    "--key '%s' is not a fingerprint: 64 digits 0-9 a-f, as status, pki show and the audit trail have it", key);
+			    "--key '%s' is not a fingerprint: 64 digits 0-9 a-f, as status, pki show and the audit "
+			    "trail have it",
+			    key);
 		memcpy(by_key.key, key, sizeof by_key.key);
 		snprintf(by_key.reason, sizeof by_key.reason, "%s", admin->reason);
 		return client_change(admin, ADMIN_KEY_DENY, &by_key, kinds);

@@ -67,8 +67,8 @@ count(const char *bundle)
 /* ---- begin ---- */
 
 static int
-write_next(struct admin *admin, const char *directory, const struct pki_pair *pair, const char *cross, size_t cross_length,
-    const char *bundle)
+write_next(struct admin *admin, const char *directory, const struct pki_pair *pair, const char *cross,
+    size_t cross_length, const char *bundle)
 {
 	AUTO_FREE char *both = NULL;
 	int length = asprintf(&both, "%s%s", pair->certificate, bundle), code;
@@ -96,8 +96,8 @@ make_next(struct admin *admin, const char *directory, const struct pki_ca *old, 
 	int code = pki_make_ca(pki_ca_trust_domain(old), now_us, &pair, &error);
 
 	if (code == 0)
-		new = pki_ca_parse(
-		    pair.certificate, pair.certificate_length, pair.key, pair.key_length, now_us, &error);
+		new =
+		    pki_ca_parse(pair.certificate, pair.certificate_length, pair.key, pair.key_length, now_us, &error);
 	if (code == 0)
 		code = new ? pki_cross(old, new, now_us, &cross, &cross_length, &error) : -EINVAL;
 	if (code < 0)
@@ -120,8 +120,8 @@ begin(struct admin *admin, const char *directory)
 		return code;
 	if (count(bundle) > 1)
 		code = verb_fail(admin, ADMIN_CONFLICT,
-		    "%s/ca.pem has %u CAs: a roll-over is under way; netbus-admin pki rollover finish ends it", directory,
-		    count(bundle));
+		    "%s/ca.pem has %u CAs: a roll-over is under way; netbus-admin pki rollover finish ends it",
+		    directory, count(bundle));
 	else if (admin->dry_run)
 		verb_say(admin, "would make a new CA of %s in %s", pki_ca_trust_domain(old), directory);
 	else
@@ -129,9 +129,11 @@ begin(struct admin *admin, const char *directory)
 	pki_ca_free(old);
 	if (code == 0 && !admin->dry_run)
 		verb_say(admin,
-		    "%s has a new CA, which signs from now on; the old one stays trusted. Next: kill -HUP of the enroller's "
+		    "%s has a new CA, which signs from now on; the old one stays trusted. Next: kill -HUP of the "
+		    "enroller's "
 		    "netbusd; netbus-admin pki renew on each host, or wait until each has renewed by itself; when "
-		    "netbus-admin doctor on the enroller names no host any more: netbus-admin pki rollover finish --dir %s",
+		    "netbus-admin doctor on the enroller names no host any more: netbus-admin pki rollover finish "
+		    "--dir %s",
 		    directory, directory);
 	return code;
 }
@@ -155,16 +157,17 @@ finish(struct admin *admin, const char *directory)
 		return 0;
 	}
 	if (!admin->yes)
-		return verb_usage(admin,
-		    "a host that has not renewed since the roll-over began is refused from then on; netbus-admin doctor on the "
-		    "enroller names such hosts. --yes says that there is none");
-	code = pki_write(admin, directory, "ca.pem", bundle,
-	    (size_t)(strstr(bundle, END_LINE) + strlen(END_LINE) - bundle), 0644);
+		return verb_usage(admin, "a host that has not renewed since the roll-over began is refused from then "
+					 "on; netbus-admin doctor on the "
+					 "enroller names such hosts. --yes says that there is none");
+	code = pki_write(
+	    admin, directory, "ca.pem", bundle, (size_t)(strstr(bundle, END_LINE) + strlen(END_LINE) - bundle), 0644);
 	if (code == 0)
 		code = discard(admin, directory, "cross.pem");
 	if (code == 0)
 		verb_say(admin,
-		    "The old CA is in %s/ca.pem no more. Next: kill -HUP of the enroller's netbusd; hosts forget it when they "
+		    "The old CA is in %s/ca.pem no more. Next: kill -HUP of the enroller's netbusd; hosts forget it "
+		    "when they "
 		    "next renew.",
 		    directory);
 	return code;

@@ -121,7 +121,8 @@ show_enrolment(struct admin *admin, const struct msg_row_status *status)
 		verb_say(admin, "             renewed by itself from %s on", when);
 	} else if (left < SOON_US) {
 		print_duration(left > 0 ? left : 0, text);
-		verb_say(admin, "             WARNING: it ends in %s, and nothing renews it; netbus-admin doctor has more", text);
+		verb_say(admin,
+		    "             WARNING: it ends in %s, and nothing renews it; netbus-admin doctor has more", text);
 	}
 	cell_time(when, status->ca_expires_at);
 	verb_say(admin, "CA           until %s%s", or_none(when),

@@ -36,8 +36,8 @@ struct enrol_issued {
 };
 
 /* 0; -ENOKEY when there is no CA here, -EACCES when a signature or the present certificate does not hold: with a sentence for the one who asked. */
-int keystore_enrol(const struct keystore *store, const struct enrol_case *ask, struct enrol_issued *issued,
-    struct error *error);
+int keystore_enrol(
+    const struct keystore *store, const struct enrol_case *ask, struct enrol_issued *issued, struct error *error);
 /* Fingerprint of the CA that signs; "" when there is none. */
 const char *keystore_authority(const struct keystore *store);
 

@@ -62,7 +62,8 @@ enrol_sign(EVP_PKEY *key, enum enrol_label label, const struct enrol_nonces *non
 	AUTO(auto_digest_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
 	uint8_t input[ENROL_INPUT_LEN];
 	size_t made = ENROL_SIGNATURE_MAX;
-	bool done = key_type_of(key) != KEY_OTHER && context != NULL && make_input(label, nonces, parts, count, input) &&
+	bool done = key_type_of(key) != KEY_OTHER && context != NULL &&
+		    make_input(label, nonces, parts, count, input) &&
 		    EVP_DigestSignInit(context, NULL, digest_of(key), NULL, key) == 1 &&
 		    EVP_DigestSign(context, signature, &made, input, sizeof input) == 1;
 
@@ -79,7 +80,8 @@ enrol_verify(EVP_PKEY *key, enum enrol_label label, const struct enrol_nonces *n
 {
 	AUTO(auto_digest_free) EVP_MD_CTX *context = EVP_MD_CTX_new();
 	uint8_t input[ENROL_INPUT_LEN];
-	bool good = key_type_of(key) != KEY_OTHER && context != NULL && make_input(label, nonces, parts, count, input) &&
+	bool good = key_type_of(key) != KEY_OTHER && context != NULL &&
+		    make_input(label, nonces, parts, count, input) &&
 		    EVP_DigestVerifyInit(context, NULL, digest_of(key), NULL, key) == 1 &&
 		    EVP_DigestVerify(context, untrusted_signature, length, input, sizeof input) == 1;
 
@@ -124,8 +126,8 @@ enrol_raw_key(EVP_PKEY *key, uint8_t *key_type, uint8_t raw[static ENROL_P256_LE
 	enum key_type type = key_type_of(key);
 	size_t made = 0;
 
-	if (type == KEY_OTHER || EVP_PKEY_get_octet_string_param(
-				     key, OSSL_PKEY_PARAM_PUB_KEY, raw, ENROL_P256_LEN, &made) != 1)
+	if (type == KEY_OTHER ||
+	    EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_PUB_KEY, raw, ENROL_P256_LEN, &made) != 1)
 		return -EINVAL;
 	if (made != (type == KEY_P256 ? ENROL_P256_LEN : ENROL_ED25519_LEN) || (type == KEY_P256 && raw[0] != 0x04))
 		return -EINVAL;

@@ -37,8 +37,8 @@ struct enrol_part {
 int enrol_sign(EVP_PKEY *key, enum enrol_label label, const struct enrol_nonces *nonces, const struct enrol_part *parts,
     size_t count, uint8_t signature[static ENROL_SIGNATURE_MAX], size_t *length);
 /* 0 or -EACCES. */
-int enrol_verify(EVP_PKEY *key, enum enrol_label label, const struct enrol_nonces *nonces, const struct enrol_part *parts,
-    size_t count, const uint8_t *untrusted_signature, size_t length);
+int enrol_verify(EVP_PKEY *key, enum enrol_label label, const struct enrol_nonces *nonces,
+    const struct enrol_part *parts, size_t count, const uint8_t *untrusted_signature, size_t length);
 
 /* From raw bytes, NULL when they are no key of that type. */
 EVP_PKEY *enrol_public_key(uint8_t key_type, const uint8_t *untrusted, size_t length);

@@ -87,11 +87,13 @@ read_fields(const uint8_t *binary, size_t length, struct join_token *token, stru
 	seed = read_bytes(&reader, sizeof token->seed);
 	given = read_bytes(&reader, CHECKSUM_LEN);
 	if (text == NULL || given == NULL || !reader_done(&reader) || !name_is_valid((const char *)text, name_length))
-		return error_set(error, -EINVAL, "the join token is not whole; copy it as netbus-admin pki token printed it");
+		return error_set(
+		    error, -EINVAL, "the join token is not whole; copy it as netbus-admin pki token printed it");
 	checksum(binary, length - CHECKSUM_LEN, sum);
 	if (sodium_memcmp(sum, given, sizeof sum) != 0)
 		return error_set(error, -EINVAL,
-		    "the join token was edited or mistyped: its checksum does not hold; copy it as netbus-admin pki token "
+		    "the join token was edited or mistyped: its checksum does not hold; copy it as netbus-admin pki "
+		    "token "
 		    "printed it");
 	memcpy(name, text, name_length);
 	memcpy(token->id, id, sizeof token->id);
@@ -110,7 +112,8 @@ join_token_parse(const char *text, struct join_token *token, struct error *error
 
 	if (strncmp(text, PREFIX, prefix) != 0)
 		return error_set(error, -EINVAL,
-		    "this is not a join token, which begins with " PREFIX "; netbus-admin pki token HOST makes one on the enroller");
+		    "this is not a join token, which begins with " PREFIX
+		    "; netbus-admin pki token HOST makes one on the enroller");
 	if (strlen(text) >= JOIN_TOKEN_TEXT_MAX ||
 	    sodium_base642bin(binary, sizeof binary, text + prefix, strlen(text + prefix), NULL, &length, NULL,
 		sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
@@ -132,8 +135,8 @@ public_key_fingerprint(uint8_t key_type, const uint8_t *key, size_t length, char
 {
 	/* RFC 8410 section 4; RFC 5480 section 2 with secp256r1: all of the SPKI but the key itself. */
 	static const uint8_t ed25519[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
-	static const uint8_t p256[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-	    0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+	static const uint8_t p256[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+	    0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
 	bool is_p256 = key_type == ENROL_P256;
 	crypto_hash_sha256_state state;
 	uint8_t hash[crypto_hash_sha256_BYTES];

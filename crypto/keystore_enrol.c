@@ -110,8 +110,8 @@ check_present(const struct keystore *store, const struct enrol_case *ask, const 
 
 	if (chain == NULL)
 		return error_set(error, -EACCES, "the present certificate is malformed");
-	if (chain_judge(store->authority_store, store->identity.trust_domain, chain, (time_t)(clock_wall_us() / 1000000),
-		&id, error) != X509_V_OK)
+	if (chain_judge(store->authority_store, store->identity.trust_domain, chain,
+		(time_t)(clock_wall_us() / 1000000), &id, error) != X509_V_OK)
 		return -EACCES;
 	if (strcmp(id.host.text, statement->host) != 0)
 		return error_set(error, -EACCES, "the present certificate is of host '%s', not of '%s'", id.host.text,
@@ -185,8 +185,8 @@ answer(const struct keystore *store, const struct enrol_case *ask, X509 *leaf, s
 }
 
 int
-keystore_enrol(const struct keystore *store, const struct enrol_case *ask, struct enrol_issued *issued,
-    struct error *error)
+keystore_enrol(
+    const struct keystore *store, const struct enrol_case *ask, struct enrol_issued *issued, struct error *error)
 {
 	struct msg_enrol_statement statement;
 	AUTO(auto_pkey_free) EVP_PKEY *key = NULL;

@@ -24,7 +24,7 @@ struct newcomer {
 	uint8_t statement_bytes[512];
 	size_t statement_length;
 	struct enrol_nonces nonces;
-	char ca[65];                       /* of a join: the CA to know the enroller by */
+	char ca[65];                      /* of a join: the CA to know the enroller by */
 	STACK_OF(X509) * chain, *anchors; /* of a renewal: present ones */
 	char *key_text, *chain_text, *bundle_text;
 	size_t key_length, chain_length, bundle_length;
@@ -44,8 +44,8 @@ newcomer_new(enum pki_key_type type, struct error *error)
 		error_set(error, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	newcomer->key = type == PKI_P256 ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256")
-					 : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	newcomer->key =
+	    type == PKI_P256 ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256") : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	if (newcomer->key == NULL || RAND_bytes(newcomer->nonces.newcomer, ENROL_NONCE_LEN) != 1) {
 		pki_library_error(error, "a key cannot be made");
 		newcomer_free(newcomer);
@@ -146,8 +146,8 @@ fill_statement(struct newcomer *newcomer)
 	int length;
 
 	if (enrol_raw_key(newcomer->key, &statement->key_type, statement->key.bytes, &key_length) < 0 ||
-	    enrol_raw_key(newcomer->authority, &statement->authority_type, statement->authority.bytes,
-		&authority_length) < 0)
+	    enrol_raw_key(
+		newcomer->authority, &statement->authority_type, statement->authority.bytes, &authority_length) < 0)
 		return -EINVAL;
 	statement->key.length = (uint16_t)key_length;
 	statement->authority.length = (uint16_t)authority_length;
@@ -212,10 +212,10 @@ find_anchors(struct newcomer *newcomer, const STACK_OF(X509) * bundle, struct er
 		    X509_up_ref(ca) == 1 && sk_X509_push(newcomer->anchors, ca) <= 0)
 			X509_free(ca);
 	}
-	return sk_X509_num(newcomer->anchors) > 0
-		   ? 0
-		   : error_set(error, -EACCES,
-			 "whoever answers there is not the enroller of this token: its CA is another; nothing was changed");
+	return sk_X509_num(newcomer->anchors) > 0 ? 0
+						  : error_set(error, -EACCES,
+							"whoever answers there is not the enroller of this token: its "
+							"CA is another; nothing was changed");
 }
 
 static void

@@ -211,8 +211,8 @@ struct host_order {
 };
 
 static const struct pki_order *
-order_for_host(struct host_order *parts, const struct pki_ca *ca, const struct name *host, int64_t now_us,
-    int64_t not_after_us)
+order_for_host(
+    struct host_order *parts, const struct pki_ca *ca, const struct name *host, int64_t now_us, int64_t not_after_us)
 {
 	const struct pki_extension extensions[] = {{NID_basic_constraints, "critical,CA:FALSE"},
 	    {NID_key_usage, "critical,digitalSignature"}, {NID_ext_key_usage, "serverAuth,clientAuth"},

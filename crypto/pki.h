@@ -20,8 +20,9 @@
 /* With "/" and a host's name behind it, it must fit into the name of a seal key (SEAL_NAME_MAX). */
 #define PKI_TRUST_DOMAIN_MAX 180
 #define PKI_DAYS_DEFAULT     90
-#define PKI_BACKDATING_US    INT64_C(300000000) /* certificates begin so long before they are made: clocks of hosts may be a little behind */
-#define PKI_DAYS_MAX         3650
+#define PKI_BACKDATING_US \
+	INT64_C(300000000) /* certificates begin so long before they are made: clocks of hosts may be a little behind */
+#define PKI_DAYS_MAX 3650
 
 enum pki_key_type { PKI_ED25519, PKI_P256 };
 /* "ed25519", "p256"; -EINVAL. */

@@ -29,8 +29,8 @@ struct denied {
 static bool
 is_denied(const struct denied *denied, const struct process *process)
 {
-	return process->host[0] && (denied->host ? strcmp(process->host, denied->host) == 0
-						 : strcmp(process->key, denied->key) == 0);
+	return process->host[0] &&
+	       (denied->host ? strcmp(process->host, denied->host) == 0 : strcmp(process->key, denied->key) == 0);
 }
 
 /* A lease has the keys of its lanes: after a renewal they can be two. */
@@ -87,7 +87,8 @@ end_all(struct client *client, const struct denied *denied, uint64_t seq)
 /* ---- by name ---- */
 
 static int
-store_host(struct client *client, const struct db_host *host, const struct record *record, uint64_t *seq, struct error *error)
+store_host(
+    struct client *client, const struct db_host *host, const struct record *record, uint64_t *seq, struct error *error)
 {
 	struct db *db = client->broker->db;
 	int code = db_begin(db, error);
@@ -176,10 +177,11 @@ key_deny_asked(struct client *client, const struct msg_key_deny *ask)
 	uint64_t seq = 0;
 
 	if (parse_hex(ask->key, bytes, sizeof bytes) < 0)
-		client_done(client, ADMIN_USAGE, 0, "a key's fingerprint has 64 hexadecimal digits; netbus-admin status shows a host's own");
+		client_done(client, ADMIN_USAGE, 0,
+		    "a key's fingerprint has 64 hexadecimal digits; netbus-admin status shows a host's own");
 	else if (ask->dry_run || denied == (bool)ask->denied)
-		client_done(client, ADMIN_OK, 0, "that key %s %s", denied == (bool)ask->denied ? "is already" : "would be",
-		    ask->denied ? "denied" : "allowed");
+		client_done(client, ADMIN_OK, 0, "that key %s %s",
+		    denied == (bool)ask->denied ? "is already" : "would be", ask->denied ? "denied" : "allowed");
 	else if (store_key(client, ask, &seq, &error) < 0)
 		client_done(client, ADMIN_FAILURE, 0, "%s", error.text);
 	else if (ask->denied)

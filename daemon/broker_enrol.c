@@ -60,8 +60,8 @@ refuse(struct process *enrol, bool is_stranger, const char *format, ...)
 
 /* NULL: nothing against it; else the sentence. */
 static const char *
-judge_token(const struct db_token *token, const struct msg_enrol_statement *statement, int64_t now_us,
-    char text[static 256])
+judge_token(
+    const struct db_token *token, const struct msg_enrol_statement *statement, int64_t now_us, char text[static 256])
 {
 	char at[CLOCK_TEXT_LEN];
 
@@ -238,7 +238,8 @@ take_certificate(struct process *enrol, const struct msg_issued *issued)
 	uint64_t seq = 0;
 
 	public_key_fingerprint(statement->authority_type, statement->authority.bytes, statement->authority.length, key);
-	if (peer_is_denied(broker, statement->host, key) || peer_is_denied(broker, statement->host, issued->fingerprint))
+	if (peer_is_denied(broker, statement->host, key) ||
+	    peer_is_denied(broker, statement->host, issued->fingerprint))
 		refuse(enrol, false, "the host '%s', or its key, is denied", statement->host);
 	else if (statement->kind == ENROL_JOIN && !token_allows(enrol)) /* used meanwhile: it says so */
 		return;

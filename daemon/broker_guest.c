@@ -275,8 +275,9 @@ guest_begin(struct client *client, const struct msg_guest_attach *ask)
 		return;
 	}
 	if (peer_is_denied(broker, ask->exporter, NULL)) {
-		client_done(client, ADMIN_DENIED, 0, "the export host %s is denied here; netbus-admin host allow %s takes that back",
-		    ask->exporter, ask->exporter);
+		client_done(client, ADMIN_DENIED, 0,
+		    "the export host %s is denied here; netbus-admin host allow %s takes that back", ask->exporter,
+		    ask->exporter);
 		return;
 	}
 	if (socket_path(client, ask, path, sizeof path, &error) < 0) {

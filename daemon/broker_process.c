@@ -148,9 +148,7 @@ void
 process_new(struct broker *broker, const struct msg_peer_new *new, int fd)
 {
 	struct process *process = calloc(1, sizeof *process);
-	enum role role = new->kind == PEER_ATTACH  ? ROLE_ATTACH
-			 : new->kind == PEER_ENROL ? ROLE_ENROL
-						   : ROLE_SESSION;
+	enum role role = new->kind == PEER_ATTACH ? ROLE_ATTACH : new->kind == PEER_ENROL ? ROLE_ENROL : ROLE_SESSION;
 
 	if (process == NULL) {
 		close(fd);

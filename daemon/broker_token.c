@@ -10,7 +10,8 @@
 #include "base/text.h"
 #include "daemon/broker.h"
 
-#define KEPT_US (INT64_C(30) * 86400 * 1000000) /* so long after its end a token is still told apart from one that never was */
+#define KEPT_US \
+	(INT64_C(30) * 86400 * 1000000) /* so long after its end a token is still told apart from one that never was */
 
 const char *
 token_state(const struct db_token *token, int64_t now_us)
@@ -54,7 +55,8 @@ tokens_asked(struct client *client)
 
 /* In one transaction with its record: `change` does the rest. */
 static int
-store(struct client *client, const struct db_token *token, bool add, const char *why, uint64_t *seq, struct error *error)
+store(
+    struct client *client, const struct db_token *token, bool add, const char *why, uint64_t *seq, struct error *error)
 {
 	struct db *db = client->broker->db;
 	char id[2 * DB_TOKEN_ID_LEN + 1];
@@ -98,7 +100,8 @@ may_add(struct client *client)
 		client_done(client, ADMIN_CONFLICT, 0,
 		    "this host is no enroller; enrol: in netbusd.yaml, with listen and ca, makes it one");
 	else
-		client_done(client, ADMIN_FAILURE, 0, "there are %d open join tokens; withdraw some, or let them expire", open);
+		client_done(
+		    client, ADMIN_FAILURE, 0, "there are %d open join tokens; withdraw some, or let them expire", open);
 	return false;
 }
 
@@ -118,8 +121,8 @@ token_add_asked(struct client *client, const struct msg_token_add *ask)
 	snprintf(token.maker, sizeof token.maker, "%s", client->name);
 	snprintf(token.reason, sizeof token.reason, "%s", ask->reason);
 	if (peer_is_denied(client->broker, ask->host, NULL))
-		client_note(client, "%s is denied: the token is good for nothing before netbus-admin host allow %s", ask->host,
-		    ask->host);
+		client_note(client, "%s is denied: the token is good for nothing before netbus-admin host allow %s",
+		    ask->host, ask->host);
 	if (ask->dry_run) {
 		client_done(client, ADMIN_OK, 0, "would make a join token for %s", ask->host);
 		return;
@@ -142,13 +145,15 @@ token_withdraw_asked(struct client *client, const struct msg_token_withdraw *ask
 	if (db_token_get(client->broker->db, ask->id, &token) < 0)
 		client_done(client, ADMIN_NOT_FOUND, 0, "there is no such join token; see netbus-admin pki tokens");
 	else if (token.used_us)
-		client_done(client, ADMIN_CONFLICT, 0, "that token is %s already", token_state(&token, clock_wall_us()));
+		client_done(
+		    client, ADMIN_CONFLICT, 0, "that token is %s already", token_state(&token, clock_wall_us()));
 	else if (ask->dry_run)
 		client_done(client, ADMIN_OK, 0, "would take the join token of %s back", token.host.text);
 	else if (store(client, &token, false, ask->reason, &seq, &error) < 0)
 		client_done(client, ADMIN_FAILURE, 0, "%s", error.text);
 	else
-		client_done(client, ADMIN_OK, seq, "the join token of %s is good for nothing any more", token.host.text);
+		client_done(
+		    client, ADMIN_OK, seq, "the join token of %s is good for nothing any more", token.host.text);
 }
 
 /* ---- our own certificate ---- */

@@ -619,7 +619,8 @@ take_enrol_life(struct parse *parse, const struct yaml *value, void *into)
 	if (!is_kind(parse, value, YAML_SCALAR))
 		return;
 	if (parse_duration(value->text, &us, NULL) < 0 || us < CONFIG_LIFE_LEAST_US || us > CONFIG_LIFE_MOST_US)
-		FAULT(parse, value, "life: '%s' is no life of a certificate; allowed: 10s to 3650d, such as 90d", value->text);
+		FAULT(parse, value, "life: '%s' is no life of a certificate; allowed: 10s to 3650d, such as 90d",
+		    value->text);
 	else
 		((struct config *)into)->enrol_life_us = us;
 }
@@ -634,7 +635,9 @@ take_enrol(struct parse *parse, const struct yaml *value, void *into)
 
 	take_map(parse, value, enrol_keys, config);
 	if (value->kind == YAML_MAP && (yaml_find(value, "listen") == NULL || yaml_find(value, "ca") == NULL))
-		FAULT(parse, value, "enrol: both listen (an address for newcomers) and ca (the directory that pki init made) are needed");
+		FAULT(parse, value,
+		    "enrol: both listen (an address for newcomers) and ca (the directory that pki init made) are "
+		    "needed");
 }
 
 static void
@@ -789,9 +792,10 @@ config_free(struct config *config)
 		free(config->ticket_keys[i]);
 	free_people(&config->operators);
 	free_people(&config->auditors);
-	char *const texts[] = {config->enrol_ca, config->attach_directory, config->attach_group, config->state_directory,
-	    config->log_directory, config->run_directory, config->pki_directory, config->policy_directory,
-	    config->state_db, config->audit_trail, config->audit_checkpoint, config->epoch_mark, config->admin_socket};
+	char *const texts[] = {config->enrol_ca, config->attach_directory, config->attach_group,
+	    config->state_directory, config->log_directory, config->run_directory, config->pki_directory,
+	    config->policy_directory, config->state_db, config->audit_trail, config->audit_checkpoint,
+	    config->epoch_mark, config->admin_socket};
 	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
 		free(texts[i]);
 	free(config->shares);

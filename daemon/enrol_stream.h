@@ -11,7 +11,7 @@
 #include "wire/enrol.h"
 
 struct enrol_stream {
-	int fd;              /* borrowed, non-blocking */
+	int fd;               /* borrowed, non-blocking */
 	uint64_t deadline_ns; /* clock_monotonic_ns() */
 	uint8_t packet[LIMIT_ENROL_MESSAGE];
 	size_t length; /* of the last message, without its length in front */

@@ -63,7 +63,8 @@ prepare_join(struct error *error)
 		return code;
 	if (join.host[0] && strcmp(join.host, token.host.text) != 0)
 		code = error_set(error, -EINVAL,
-		    "the join token is for host '%s', but this host is '%s' (host: in netbusd.yaml); nothing was changed",
+		    "the join token is for host '%s', but this host is '%s' (host: in netbusd.yaml); nothing was "
+		    "changed",
 		    token.host.text, join.host);
 	if (code == 0 && (join.newcomer = newcomer_new(PKI_ED25519, error)) == NULL)
 		code = error->code;
@@ -105,7 +106,8 @@ static int
 explain(int code, struct error *error)
 {
 	if (code == -EBADMSG)
-		return error_set(error, code, "whoever answers there does not speak enrol/1; is it the address of enrol: listen?");
+		return error_set(
+		    error, code, "whoever answers there does not speak enrol/1; is it the address of enrol: listen?");
 	if (code == -EPIPE)
 		return error_set(error, code, "the enroller ended the connection; its log says why");
 	return error_errno(error, code, "the enroller does not answer");
@@ -177,8 +179,8 @@ say(const struct newcomer_gain *gain)
 
 	clock_print(gain->not_after_us, until);
 	if (strcmp(join.mode, "join") == 0)
-		printf("%s is spiffe://%s/host/%s until %s\npublic key %s\n", gain->host, gain->trust_domain, gain->host,
-		    until, gain->fingerprint);
+		printf("%s is spiffe://%s/host/%s until %s\npublic key %s\n", gain->host, gain->trust_domain,
+		    gain->host, until, gain->fingerprint);
 	else
 		log_info("renewed until %s, public key %s", until, gain->fingerprint);
 }
@@ -208,7 +210,8 @@ confine(struct error *error)
 	int code = sandbox_paths((const char *const[]){NULL}, (const char *const[]){join.directory, NULL}, error);
 
 	if (code == 1)
-		log_notice("this kernel has no Landlock: only its system-call list keeps netbus-join to the PKI directory");
+		log_notice(
+		    "this kernel has no Landlock: only its system-call list keeps netbus-join to the PKI directory");
 	return code < 0 ? code : sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_FILES, error);
 }
 

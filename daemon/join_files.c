@@ -22,8 +22,7 @@
 static const struct {
 	const char *name, *mark;
 	mode_t mode;
-} parts[] = {
-    {"host.key", "== host.key\n", 0600}, {"host.pem", "== host.pem\n", 0644}, {"ca.pem", "== ca.pem\n", 0644}};
+} parts[] = {{"host.key", "== host.key\n", 0600}, {"host.pem", "== host.pem\n", 0644}, {"ca.pem", "== ca.pem\n", 0644}};
 
 /* ---- reading ---- */
 
@@ -33,7 +32,8 @@ read_one(const char *directory, const char *name, char **text, size_t *length, s
 	char path[4096];
 	int code = path_print(path, sizeof path, "%s/%s", directory, name);
 
-	return code < 0 ? error_errno(error, code, "%s", directory) : file_read_all(path, FILE_MOST, text, length, error);
+	return code < 0 ? error_errno(error, code, "%s", directory)
+			: file_read_all(path, FILE_MOST, text, length, error);
 }
 
 int
@@ -108,7 +108,8 @@ files_replace(const char *directory, const struct newcomer_files *files, struct 
 {
 	const char *const texts[] = {files->key, files->chain, files->bundle};
 	char *all = NULL;
-	int length = asprintf(&all, "%s%s%s%s%s%s", parts[0].mark, texts[0], parts[1].mark, texts[1], parts[2].mark, texts[2]);
+	int length =
+	    asprintf(&all, "%s%s%s%s%s%s", parts[0].mark, texts[0], parts[1].mark, texts[1], parts[2].mark, texts[2]);
 	int code;
 
 	if (length < 0)
@@ -130,7 +131,8 @@ files_make_seal(const char *directory, const char *trust_domain, const char *hos
 	if (code == 0 && access(path, F_OK) == 0)
 		return 0;
 	if (code < 0 || path_print(name, sizeof name, "%s/%s", trust_domain, host) < 0)
-		return error_set(error, -ENAMETOOLONG, "the trust domain and the host's name are too long for a seal key");
+		return error_set(
+		    error, -ENAMETOOLONG, "the trust domain and the host's name are too long for a seal key");
 	code = seal_generate(name, secret, sizeof secret, public, sizeof public, error);
 	if (code == 0)
 		code = write_one(directory, "seal.pub", public, strlen(public), 0644, error);

@@ -9,11 +9,11 @@
 #include "daemon/keys.h"
 
 #define PART(blob) ((struct enrol_part){(blob).bytes, (blob).length})
-#define FILL(blob, from, used)                                                                    \
-	do {                                                                                      \
+#define FILL(blob, from, used)                                                                     \
+	do {                                                                                       \
 		_Static_assert(sizeof(blob).bytes == sizeof(from), "one limit for both messages"); \
-		memcpy((blob).bytes, (from), (used));                                             \
-		(blob).length = (uint16_t)(used);                                                 \
+		memcpy((blob).bytes, (from), (used));                                              \
+		(blob).length = (uint16_t)(used);                                                  \
 	} while (0)
 
 void

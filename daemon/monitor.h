@@ -107,7 +107,7 @@ struct monitor {
 	const char *config_path, *root; /* absolute; root "/" when none was given */
 	char program_directory[PATH_MAX];
 	struct credentials credentials[ROLE_COUNT]; /* by bit number of enum role */
-	int lock_fd;                       /* keeps a second netbusd away from our state */
+	int lock_fd;                                /* keeps a second netbusd away from our state */
 	enum monitor_phase phase;
 	int exit_code;
 	int niceness; /* of the processes that come before nobody */

@@ -73,7 +73,8 @@ find_directory(struct monitor *monitor, struct error *error)
 	    is_complete(monitor->program_directory))
 		return 0;
 	return error_set(error, -ENOENT,
-	    "netbus-gate, netbus-session, netbus-attach, netbus-broker, netbus-keys, netbus-enrol and netbus-join are not all in %s or "
+	    "netbus-gate, netbus-session, netbus-attach, netbus-broker, netbus-keys, netbus-enrol and netbus-join are "
+	    "not all in %s or "
 	    "%s/../libexec/netbus; "
 	    "install Netbus completely",
 	    self, self);

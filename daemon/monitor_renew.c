@@ -163,8 +163,8 @@ void
 renew_now(struct monitor *monitor)
 {
 	if (monitor->config->enroller[0] == '\0')
-		finish(monitor, false,
-		    "enroller: in netbusd.yaml does not say where this host's certificate is renewed");
+		finish(
+		    monitor, false, "enroller: in netbusd.yaml does not say where this host's certificate is renewed");
 	else
 		begin(monitor);
 }
@@ -252,7 +252,9 @@ connect_to(const char *text, struct error *error)
 	ready.fd = fd;
 	if (poll(&ready, 1, (int)LIMIT_ENROL_MS) == 0)
 		return error_set(error, -ETIMEDOUT,
-		    "cannot connect to %s: no answer in time (is the host up, and does a firewall let this port through?)", text);
+		    "cannot connect to %s: no answer in time (is the host up, and does a firewall let this port "
+		    "through?)",
+		    text);
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &length) < 0 || failure)
 		return error_errno(error, -(failure ? failure : errno), "cannot connect to %s", text);
 	return take_fd(&fd);
@@ -279,7 +281,8 @@ monitor_join(struct monitor *monitor, const char *token, const char *address, st
 {
 	AUTO_CLOSE int socket = -1, text = -1;
 	struct child_plan plan = {.role = ROLE_JOIN,
-	    .arguments = {"--mode", "join", "--pki", monitor->config->pki_directory, "--host", monitor->config->host.text},
+	    .arguments = {"--mode", "join", "--pki", monitor->config->pki_directory, "--host",
+		monitor->config->host.text},
 	    .fd_count = 2};
 	int code = programs_find(monitor, error);
 

@@ -243,8 +243,7 @@ say_listening(struct monitor *monitor, const char *address)
 	size_t used = strlen(monitor->listening);
 	struct msg_listening told = {0};
 
-	snprintf(
-	    monitor->listening + used, sizeof monitor->listening - used, "%s%s", used ? ", " : "", address);
+	snprintf(monitor->listening + used, sizeof monitor->listening - used, "%s%s", used ? ", " : "", address);
 	snprintf(told.address, sizeof told.address, "%s", address);
 	child_tell(monitor->broker, MSG_LISTENING, &told, -1);
 }

@@ -31,7 +31,8 @@ static const char summary[] =
     "epoch\n"
     "                      is given twice, the grants in it are dropped, a record says so; starts nothing\n"
     "  --join TOKEN ADDRESS:PORT\n"
-    "                      gets this host's first certificate from the enroller there, for a token that netbus-admin pki "
+    "                      gets this host's first certificate from the enroller there, for a token that netbus-admin "
+    "pki "
     "token\n"
     "                      made; TOKEN - is read from standard input, which others cannot see; starts nothing\n"
     "  --replace           with it: although this host has a key and certificate\n"
@@ -296,7 +297,10 @@ main(int argc, char **argv)
 	       : arguments.adopt ? monitor_adopt(&monitor, arguments.keep_grants, &error)
 				 : start(&error);
 	if (code < 0)
-		log_error("%s: %s", arguments.address ? "not joined" : arguments.adopt ? "not adopted" : "not started",
+		log_error("%s: %s",
+		    arguments.address ? "not joined"
+		    : arguments.adopt ? "not adopted"
+				      : "not started",
 		    error.text);
 	else if (!arguments.adopt && !arguments.address)
 		code = loop_run(monitor.loop);

@@ -260,7 +260,8 @@ struct db_token {
 	char maker[64], reason[256];
 };
 int db_token_add(struct db *db, const struct db_token *token, struct error *error);
-int db_token_get(struct db *db, const uint8_t id[static DB_TOKEN_ID_LEN], struct db_token *token); /* 0, -ENOENT, -EIO */
+int db_token_get(
+    struct db *db, const uint8_t id[static DB_TOKEN_ID_LEN], struct db_token *token); /* 0, -ENOENT, -EIO */
 /* -EBUSY when it was used before, whoever did: the schema says so. -ENOENT. */
 int db_token_use(
     struct db *db, const uint8_t id[static DB_TOKEN_ID_LEN], int64_t now_us, const char *used_by, struct error *error);

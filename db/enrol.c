@@ -58,7 +58,8 @@ db_token_use(
 {
 	int code = statement_run(db, statement_bind(db, ST_TOKEN_USE, "bit", id_blob(id), now_us, used_by), error);
 
-	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "there is no such token") : code;
+	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "there is no such token")
+							     : code;
 }
 
 int
@@ -101,8 +102,8 @@ int
 db_issued_put(struct db *db, const struct db_issued *issued, struct error *error)
 {
 	return statement_run(db,
-	    statement_bind(db, ST_ISSUED_PUT, "tttii", issued->host.text, issued->key, issued->issuer, issued->issued_us,
-		issued->not_after_us),
+	    statement_bind(db, ST_ISSUED_PUT, "tttii", issued->host.text, issued->key, issued->issuer,
+		issued->issued_us, issued->not_after_us),
 	    error);
 }
 
@@ -130,7 +131,8 @@ int
 db_key_deny(struct db *db, const struct db_denied_key *denied, struct error *error)
 {
 	return statement_run(db,
-	    statement_bind(db, ST_KEY_DENY, "titt", denied->key, denied->made_us, denied->maker, denied->reason), error);
+	    statement_bind(db, ST_KEY_DENY, "titt", denied->key, denied->made_us, denied->maker, denied->reason),
+	    error);
 }
 
 int
@@ -138,7 +140,8 @@ db_key_allow(struct db *db, const char *key, struct error *error)
 {
 	int code = statement_run(db, statement_bind(db, ST_KEY_ALLOW, "t", key), error);
 
-	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "that key is not denied") : code;
+	return code == 0 && sqlite3_changes(db->sqlite) == 0 ? error_set(error, -ENOENT, "that key is not denied")
+							     : code;
 }
 
 bool

@@ -101,11 +101,13 @@ const char *const db_migrations[] = {
     "CREATE TRIGGER tokens_once BEFORE UPDATE ON tokens WHEN OLD.used_us <> 0"
     "  BEGIN SELECT RAISE(ABORT, 'a token is used once'); END;"
     "CREATE TABLE issued ("
-    "  host TEXT PRIMARY KEY, key TEXT NOT NULL, issuer TEXT NOT NULL, issued_us INTEGER NOT NULL, not_after_us INTEGER "
+    "  host TEXT PRIMARY KEY, key TEXT NOT NULL, issuer TEXT NOT NULL, issued_us INTEGER NOT NULL, not_after_us "
+    "INTEGER "
     "NOT NULL"
     ") STRICT, WITHOUT ROWID;"
     "CREATE TABLE denied_keys ("
-    "  key TEXT PRIMARY KEY CHECK (length(key) = 64), made_us INTEGER NOT NULL, maker TEXT NOT NULL, reason TEXT NOT NULL"
+    "  key TEXT PRIMARY KEY CHECK (length(key) = 64), made_us INTEGER NOT NULL, maker TEXT NOT NULL, reason TEXT NOT "
+    "NULL"
     ") STRICT, WITHOUT ROWID;",
     /* 4: a generation that waits to be confirmed, and the one that comes back if it is not. `last`: the largest generation that ever was in force.
      * policy_trial has no row, or one: waiting = 1 while it may be confirmed; 0: it was rolled back, and `digest` says which files must not come back by

@@ -101,7 +101,8 @@ place_in(struct msg_enrol_request *request, size_t place)
 	if (place < request->proof.length)
 		return &request->proof.bytes[place];
 	place -= request->proof.length;
-	return request->chain.length ? &request->chain.bytes[place % request->chain.length] : &request->statement.bytes[0];
+	return request->chain.length ? &request->chain.bytes[place % request->chain.length]
+				     : &request->statement.bytes[0];
 }
 
 static void

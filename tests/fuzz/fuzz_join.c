@@ -98,7 +98,8 @@ static bool
 is_same(const struct msg_enrol_answer *a, const struct msg_enrol_answer *b)
 {
 	return a->chain.length == b->chain.length && memcmp(a->chain.bytes, b->chain.bytes, a->chain.length) == 0 &&
-	       a->bundle.length == b->bundle.length && memcmp(a->bundle.bytes, b->bundle.bytes, a->bundle.length) == 0 &&
+	       a->bundle.length == b->bundle.length &&
+	       memcmp(a->bundle.bytes, b->bundle.bytes, a->bundle.length) == 0 &&
 	       memcmp(&a->signature, &b->signature, sizeof a->signature) == 0;
 }
 

@@ -83,10 +83,9 @@ a_crash_leaves_it_used_or_not(void **state)
 		if (child == 0) {
 			const struct record record = {.event = EVENT_HOST_ENROLLED, .host = "m1"};
 			struct db *mine = db_open(&paths, 1000, NULL);
-			bool good = mine && db_begin(mine, NULL) == 0 &&
-				    db_token_use(mine, token.id, 50, key_a, NULL) == 0 &&
-				    db_record(mine, &record, 50, NULL, NULL) == 0 &&
-				    (!committed || db_commit(mine, NULL) == 0);
+			bool good =
+			    mine && db_begin(mine, NULL) == 0 && db_token_use(mine, token.id, 50, key_a, NULL) == 0 &&
+			    db_record(mine, &record, 50, NULL, NULL) == 0 && (!committed || db_commit(mine, NULL) == 0);
 
 			_exit(good ? 0 : 1);
 		}

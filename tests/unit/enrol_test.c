@@ -45,7 +45,8 @@ join(const struct keystore *store, const struct join_token *with, enum pki_key_t
 	struct error error = {0};
 
 	talk_ask(&talk, joiner_new(type, with));
-	if (talk_issue(&talk, store, &error) < 0 || newcomer_judge(talk.newcomer, &talk.answer, clock_wall_us(), &error) < 0)
+	if (talk_issue(&talk, store, &error) < 0 ||
+	    newcomer_judge(talk.newcomer, &talk.answer, clock_wall_us(), &error) < 0)
 		fail_msg("%s", error.text);
 	return talk.newcomer;
 }
@@ -59,7 +60,8 @@ renew(const struct keystore *store, const struct newcomer *present, enum pki_key
 
 	newcomer_gain(present, &gain);
 	talk_ask(&talk, renewer_new(type, gain.host, &gain.files));
-	if (talk_issue(&talk, store, &error) < 0 || newcomer_judge(talk.newcomer, &talk.answer, clock_wall_us(), &error) < 0)
+	if (talk_issue(&talk, store, &error) < 0 ||
+	    newcomer_judge(talk.newcomer, &talk.answer, clock_wall_us(), &error) < 0)
 		fail_msg("%s", error.text);
 	return talk.newcomer;
 }
@@ -81,11 +83,10 @@ a_token_gets_a_certificate_and_both_ends_have_one_fingerprint(void **state)
 		assert_string_equal(gain.fingerprint, talk.issued.fingerprint);
 		assert_string_equal(gain.host, "m1");
 		/* The broker's own reckoning, from the raw key. */
-		assert_int_equal(enrol_decode_statement(
-				     talk.request.statement.bytes, talk.request.statement.length, &statement),
-		    0);
-		assert_int_equal(public_key_fingerprint(
-				     statement.key_type, statement.key.bytes, statement.key.length, fingerprint),
+		assert_int_equal(
+		    enrol_decode_statement(talk.request.statement.bytes, talk.request.statement.length, &statement), 0);
+		assert_int_equal(
+		    public_key_fingerprint(statement.key_type, statement.key.bytes, statement.key.length, fingerprint),
 		    0);
 		assert_string_equal(fingerprint, gain.fingerprint);
 		newcomer_free(talk.newcomer);
@@ -333,7 +334,8 @@ hosts_of_neighbouring_stages_accept_each_other(void **state)
 					    (time_t)(clock_wall_us() / 1000000), &id, &error) == X509_V_OK;
 
 			if (accepted != accepts[mine][theirs])
-				fail_msg("a host of stage %d and the certificate of one of stage %d: %s", mine, theirs, error.text);
+				fail_msg("a host of stage %d and the certificate of one of stage %d: %s", mine, theirs,
+				    error.text);
 		}
 	assert_int_equal(sk_X509_num(hosts[DURING].chain), 2);
 	assert_int_equal(sk_X509_num(hosts[AFTER].chain), 1);

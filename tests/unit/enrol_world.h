@@ -14,12 +14,12 @@
 #include "crypto/enrol.h"
 #include "wire/channel.h"
 
-#define ENROL_MUST(condition)                                                              \
-	do {                                                                               \
-		if (!(condition)) {                                                        \
+#define ENROL_MUST(condition)                                                           \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
 			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                           \
-		}                                                                          \
+			abort();                                                        \
+		}                                                                       \
 	} while (0)
 
 /* A CA's directory. */
@@ -30,7 +30,8 @@ struct made_ca {
 static inline struct pki_ca *
 made_ca_open(const struct made_ca *made)
 {
-	struct pki_ca *ca = pki_ca_parse(made->pem, strlen(made->pem), made->key, strlen(made->key), clock_wall_us(), NULL);
+	struct pki_ca *ca =
+	    pki_ca_parse(made->pem, strlen(made->pem), made->key, strlen(made->key), clock_wall_us(), NULL);
 
 	ENROL_MUST(ca != NULL);
 	return ca;

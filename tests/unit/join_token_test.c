@@ -26,8 +26,8 @@ make(struct join_token *token, const char *host, char text[static JOIN_TOKEN_TEX
 static void
 what_is_printed_is_read(void **state)
 {
-	static const char *const hosts[] = {"m", "m1", "rack-7.node_12",
-	    "a23456789012345678901234567890123456789012345678901234567890123"};
+	static const char *const hosts[] = {
+	    "m", "m1", "rack-7.node_12", "a23456789012345678901234567890123456789012345678901234567890123"};
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
@@ -94,14 +94,20 @@ lengths_are_bounded(void **state)
 	/* The longest of them fits. */
 	assert_true(message_room(enrol_type(MSG_ENROL_ANSWER)) + MESSAGE_NUMBER_LEN <= LIMIT_ENROL_MESSAGE);
 	assert_true(message_room(enrol_type(MSG_ENROL_REQUEST)) + MESSAGE_NUMBER_LEN <= LIMIT_ENROL_MESSAGE);
-	assert_true(message_room(enrol_type(MSG_ENROL_STATEMENT)) <= sizeof((struct msg_enrol_request *)NULL)->statement.bytes);
+	assert_true(
+	    message_room(enrol_type(MSG_ENROL_STATEMENT)) <= sizeof((struct msg_enrol_request *)NULL)->statement.bytes);
 }
 
 static void
 a_key_has_its_types_length(void **state)
 {
-	struct msg_enrol_statement statement = {.kind = ENROL_JOIN, .host = "m1", .key_type = ENROL_ED25519,
-	    .authority_type = ENROL_ED25519, .key.length = 32, .authority.length = 32}, read;
+	struct msg_enrol_statement statement = {.kind = ENROL_JOIN,
+				       .host = "m1",
+				       .key_type = ENROL_ED25519,
+				       .authority_type = ENROL_ED25519,
+				       .key.length = 32,
+				       .authority.length = 32},
+				   read;
 	uint8_t bytes[512];
 	int length;
 

@@ -263,7 +263,8 @@ a_certificate_lives_so_long(void **state)
 	assert_true(is_said("version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: /ca, life: 10s}\n", NULL));
 	assert_true(is_said("version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: /ca, life: 3650d}\n", NULL));
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-		snprintf(yaml, sizeof yaml, "version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: /ca, life: %s}\n", bad[i]);
+		snprintf(yaml, sizeof yaml,
+		    "version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\", ca: /ca, life: %s}\n", bad[i]);
 		assert_true(is_said(yaml, "life:"));
 	}
 	assert_true(is_said("version: 1\nhost: m1\nenrol: {listen: \"127.0.0.1:1\"}\n", "both listen"));
