@@ -243,8 +243,10 @@ shelve(struct shelf *shelves, const uint32_t *numbers, size_t count, const struc
 	for (size_t i = 0; i < count; i++) {
 		struct shelf *shelf = &shelves[numbers[i]];
 
-		if (fill)
-			shelf->lists[shelf->count] = list;
+		if (fill && shelf->count == 0)
+			shelf->first = list;
+		else if (fill)
+			shelf->more[shelf->count - 1] = list;
 		shelf->count++;
 	}
 }
@@ -268,10 +270,9 @@ static bool
 make_room(struct arena *arena, struct shelf *shelves, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (shelves[i].count == 0)
-			continue;
-		shelves[i].lists = arena_array(arena, shelves[i].count, sizeof(struct entry_list *));
-		if (shelves[i].lists == NULL)
+		if (shelves[i].count > 1)
+			shelves[i].more = arena_array(arena, shelves[i].count - 1, sizeof(struct entry_list *));
+		if (shelves[i].count > 1 && shelves[i].more == NULL)
 			return false;
 		shelves[i].count = 0;
 	}
@@ -320,15 +321,20 @@ may_match(const struct entry *entry, const struct query *query)
 }
 
 static void
+visit_list(const struct entry_list *list, const struct query *query, index_visit *visit, void *context)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (may_match(&list->at[i], query))
+			visit(list->at[i].scope, query, context);
+}
+
+static void
 visit_shelf(const struct shelf *shelf, const struct query *query, index_visit *visit, void *context)
 {
-	for (size_t i = 0; i < shelf->count; i++) {
-		const struct entry_list *list = shelf->lists[i];
-
-		for (size_t k = 0; k < list->count; k++)
-			if (may_match(&list->at[k], query))
-				visit(list->at[k].scope, query, context);
-	}
+	if (shelf->count > 0)
+		visit_list(shelf->first, query, visit, context);
+	for (size_t i = 1; i < shelf->count; i++)
+		visit_list(shelf->more[i - 1], query, visit, context);
 }
 
 void

@@ -145,9 +145,10 @@ struct entry_list {
 	size_t count;
 };
 
+/* Mostly one list, which is found without a further step. */
 struct shelf {
-	const struct entry_list **lists;
-	size_t count;
+	const struct entry_list *first, **more;
+	size_t count; /* of all */
 };
 
 /* Finds the few scopes that can match a request (policy/index.c). */

@@ -84,7 +84,7 @@ static void
 see(const struct policy_match *match, void *context)
 {
 	struct seen *seen = context;
-	int number = atoi(strrchr(match->id, '-') + 1);
+	int number = (int)strtol(strrchr(match->id, '-') + 1, NULL, 10);
 
 	seen->rules |= 1u << number;
 	seen->unmet[number] = match->unmet;
