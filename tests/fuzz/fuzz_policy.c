@@ -4,7 +4,7 @@
  *
  * Holds: what is refused has a fault, and each fault names its file; what is taken is taken a second time, with the files in the other
  * order, and then answers every question of a list the same way, rule, file and line included; its canonical form is taken too, answers the
- * same and prints as itself; what the trees of YAML say of themselves (depth, keys, positions) is so.
+ * same and prints as itself; as a tenant's file it concerns no other tenant; what the trees of YAML say of themselves (depth, keys, positions) is so.
  */
 #include "policy/policy.h"
 #include "policy/print.h"
@@ -108,6 +108,46 @@ check_printed(const struct policy *policy)
 }
 
 static void
+never_called(const struct policy_match *match, void *context)
+{
+	(void)match, (void)context;
+	REQUIRE(false);
+}
+
+/* Whatever stands in a file of acme's: nothing in it concerns another tenant's VM or share. */
+static void
+check_tenant(const uint8_t *bytes, size_t length)
+{
+	static const char head[] = "version: 1\ntenant: acme\n";
+	char *text = malloc(sizeof head - 1 + length + 1);
+	struct policy_file file = {"10-acme.yaml", text, sizeof head - 1 + length};
+	struct faults faults;
+	struct policy *policy;
+
+	REQUIRE(text != NULL);
+	memcpy(text, head, sizeof head - 1);
+	if (length)
+		memcpy(text + sizeof head - 1, bytes, length);
+	faults_init(&faults);
+	policy = policy_load(&file, 1, 1, 0, &faults);
+	for (unsigned n = 0; policy && n < 56; n++) {
+		struct policy_request request = {PICK(hosts, n), vms[n / 2 % 2], shares[1 - n / 2 % 2],
+		    PICK(classes, n / 4), NULL, 0, 1 << n / 8, n & 1 ? MODE_RW : MODE_RO,
+		    INT64_C(40000000000) * (int64_t)n};
+		struct policy_limit limits[POLICY_LIMITS_MOST];
+
+		policy_matches(policy, &request, &(struct policy_facts){true, true}, never_called, NULL);
+		REQUIRE(policy_limits(policy, &request, limits) == 0);
+		request.vm = vms[1];
+		request.share = shares[1];
+		policy_matches(policy, &request, &(struct policy_facts){true, true}, never_called, NULL);
+	}
+	policy_free(policy);
+	faults_clear(&faults);
+	free(text);
+}
+
+static void
 check_node(const struct yaml *node, unsigned depth)
 {
 	size_t count = 0;
@@ -148,6 +188,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		check_same_answers(policy, other, true);
 		check_printed(policy);
 	}
+	check_tenant(bytes, length);
 	policy_free(policy), policy_free(other);
 	yaml_free(yaml);
 	faults_clear(&faults), faults_clear(&again), faults_clear(&yaml_faults);
