@@ -51,32 +51,20 @@ next_part(struct asking *asking, uint16_t *number, const void **request)
 }
 
 static void
-print_place(char *cell, const char *rule, const char *file, unsigned line)
-{
-	cell[0] = '\0';
-	if (rule[0] != '\0')
-		snprintf(cell, CELL_LEN, "%s (%s:%u)", rule, file, line);
-}
-
-static void
 add_cut(struct table *table, const struct msg_row_cut *row)
 {
-	char lease[CELL_LEN], rule[CELL_LEN];
-	const char *cells[] = {lease, row->vm, row->share, row->host, row->mode, row->reason, rule};
+	char lease[CELL_LEN];
+	const char *cells[] = {lease, row->vm, row->share, row->host, row->mode, row->reason, row->rule};
 
 	cell_lease(lease, row->lease);
-	print_place(rule, row->rule, row->file, row->line);
 	table_row(table, cells);
 }
 
 static void
 add_right(struct table *table, const struct msg_row_right *row)
 {
-	char rule[CELL_LEN], former[CELL_LEN];
-	const char *cells[] = {row->change, row->host, row->vm, row->share, row->mode, rule, former};
+	const char *cells[] = {row->change, row->host, row->vm, row->share, row->mode, row->rule, row->former_rule};
 
-	print_place(rule, row->rule, row->file, row->line);
-	print_place(former, row->former_rule, row->former_file, row->former_line);
 	table_row(table, cells);
 }
 
@@ -119,7 +107,8 @@ show_difference(struct admin *admin, struct difference *difference)
 		table_print(admin, TAKE(difference->right_table), "");
 	}
 	if (json_array_size(difference->leases) > 0) {
-		verb_say(admin, "\nA reload would end these live leases:");
+		verb_say(admin, "%s", "");
+		verb_say(admin, "A reload would end these live leases:");
 		table_print(admin, TAKE(difference->lease_table), "");
 	}
 }

@@ -206,14 +206,13 @@ static void
 tell_difference(struct replay *replay, const json_t *record, bool allowed, const struct policy_verdict *verdict)
 {
 	json_t *object = verb_memory(json_object());
-	char place[CELL_LEN] = "", change[CELL_LEN];
+	char time[CELL_LEN];
 	struct record_texts texts;
 
 	record_texts(record, &texts);
-	snprintf(change, sizeof change, "%s -> %s", texts.reason, reason_of(verdict));
-	if (verdict->rule)
-		snprintf(place, sizeof place, "%s (%s:%u)", verdict->rule, verdict->file, verdict->line);
-	table_row(replay->table, (const char *const[]){texts.seq, texts.time, texts.who, texts.share, change, place});
+	snprintf(time, sizeof time, "%.16s", texts.time);
+	table_row(replay->table, (const char *const[]){texts.seq, time, texts.who, texts.share, reason_of(verdict),
+				     verdict->rule ? verdict->rule : ""});
 	output_put(object, "record", json_incref((json_t *)(uintptr_t)record));
 	output_put(object, "allowed", json_boolean(allowed));
 	output_put(object, "reason", json_string(reason_of(verdict)));
@@ -352,7 +351,7 @@ operand_since(struct admin *admin, const char *text, int64_t *since_us)
 int
 cmd_policy_replay(struct admin *admin, int argc, char **argv)
 {
-	static const char *const titles[] = {"RECORD", "TIME", "WHO", "SHARE", "DECISION", "RULE", NULL};
+	static const char *const titles[] = {"RECORD", "TIME", "WHO", "SHARE", "NOW", "RULE", NULL};
 	const char *since = NULL;
 	const struct verb_option options[] = {{"since", .value = &since}, {NULL}};
 	struct replay replay = {.admin = admin};

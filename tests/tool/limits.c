@@ -331,6 +331,44 @@ admin_follower_too_many(void)
 	return "the places of those who left are free";
 }
 
+/* The exit code with which a part of a policy is answered; -1: none. */
+static int
+send_part(int fd)
+{
+	struct timeval patience = {.tv_sec = ANSWER_MS / 1000};
+	struct msg_candidate_part part = {.file = "10-a.yaml"};
+	uint8_t packet[ADMIN_MESSAGE_MAX];
+	union admin_body body;
+	uint16_t number = 0;
+	int length = admin_encode(ADMIN_CANDIDATE_PART, &part, packet, sizeof packet);
+	ssize_t got;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	if (!put(fd, packet, (size_t)length) || (got = recv(fd, packet, sizeof packet, 0)) <= 0 ||
+	    admin_decode(packet, (size_t)got, &number, &body) < 0 || number != ADMIN_DONE)
+		return -1;
+	return body.done.exit_code;
+}
+
+static const char *
+candidate_too_many(void)
+{
+	int fds[LIMIT_CANDIDATES], over;
+
+	for (unsigned i = 0; i < LIMIT_CANDIDATES; i++) {
+		fds[i] = dial_path(target.admin, SOCK_SEQPACKET);
+		WANT(send_part(fds[i]) == ADMIN_OK);
+	}
+	over = dial_path(target.admin, SOCK_SEQPACKET);
+	WANT(send_part(over) == ADMIN_CONFLICT);
+	WANT(send_part(fds[0]) == ADMIN_OK);
+	close_all(fds, LIMIT_CANDIDATES);
+	for (unsigned tries = 0; tries < 1000; tries++) /* they may still be about to be taken off the count */
+		if (send_part(over) == ADMIN_OK)
+			return NULL;
+	return "the places of those who left are free";
+}
+
 /* ---- the gate, and the handshake behind it ---- */
 
 /* The one that has waited longest makes room for the newest. */
@@ -395,6 +433,7 @@ static const struct {
     {"an_nbd_option_too_long_is_refused_and_one_far_too_long_ends_its_client", nbd_option_too_long},
     {"an_admin_client_too_many_is_sent_away", admin_client_too_many},
     {"a_follower_of_the_trail_too_many_is_refused", admin_follower_too_many},
+    {"a_candidate_policy_too_many_is_refused", candidate_too_many},
     {"a_silent_connection_too_many_ends_the_oldest_of_its_source", silent_connection_too_many},
     {"a_client_hello_in_drops_ends_in_time", half_a_client_hello_and_no_end},
     {"half_an_nbd_handshake_ends_in_time", nbd_handshake_and_no_end},
