@@ -57,7 +57,7 @@ struct replay {
 static void
 split_labels(struct share *share)
 {
-	char *in = share->text, *out = share->text;
+	char *in = share->text, *out;
 
 	snprintf(share->text, sizeof share->text, "%s", share->row.labels);
 	while (*in != '\0' && share->label_count < LABELS_MAX) {

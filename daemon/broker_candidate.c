@@ -88,7 +88,9 @@ candidate_part_asked(struct client *client, const struct msg_candidate_part *ask
 		client->candidate = calloc(1, sizeof *client->candidate);
 	if (client->candidate == NULL) {
 		refuse_part(client, ADMIN_FAILURE, "out of memory");
-	} else if (client->candidate->bytes + ask->text.length > LIMIT_CANDIDATE_BYTES) {
+		return;
+	}
+	if (client->candidate->bytes + ask->text.length > LIMIT_CANDIDATE_BYTES) {
 		snprintf(text, sizeof text,
 		    "these files are larger than %u MiB together, which is too much to ask about",
 		    LIMIT_CANDIDATE_BYTES >> 20);
