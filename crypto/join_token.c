@@ -66,7 +66,7 @@ join_token_print(const struct join_token *token, char text[static JOIN_TOKEN_TEX
 	write_bytes(&writer, token->seed, sizeof token->seed);
 	checksum(binary, writer_used(&writer), sum);
 	write_bytes(&writer, sum, sizeof sum);
-	memcpy(text, PREFIX, prefix);
+	memcpy(text, PREFIX, sizeof PREFIX);
 	sodium_bin2base64(text + prefix, JOIN_TOKEN_TEXT_MAX - prefix, binary, writer_used(&writer),
 	    sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	sodium_memzero(binary, sizeof binary);

@@ -31,7 +31,7 @@ static struct join {
 	const char *mode, *directory, *host; /* host "": not known yet */
 	struct newcomer *newcomer;
 	struct enrol_stream peer;
-} join = {.host = ""};
+} join = {.mode = "", .host = ""};
 
 /* ---- who we are ---- */
 
@@ -249,7 +249,7 @@ take_arguments(int argc, char **argv)
 		else if (strcmp(argv[i], "--host") == 0)
 			join.host = argv[i + 1];
 	}
-	return join.mode != NULL && join.directory != NULL && strlen(join.host) <= NAME_LEN_MAX;
+	return join.mode[0] != '\0' && join.directory != NULL && strlen(join.host) <= NAME_LEN_MAX;
 }
 
 /* To the monitor, for whoever asked: nothing is lost when it does not listen, as with netbusd --join. */
