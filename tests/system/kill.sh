@@ -9,7 +9,7 @@
 #
 #   kill_world                    three hosts, a watcher of the file behind the share
 #   each_step OP GUEST STEPPER VICTIM   a round, NETBUS_ROUNDS times, for each step of OP that STEPPER takes
-#   in_worlds FUNCTION...         each in a world of its own, as many at once as there are processors; what they say follows in order
+#   in_worlds FUNCTION...         each in a world of its own, some at once, one more than there are processors; what they say follows in order
 #
 # OP        attach, renew, revoke_hard, revoke_soft, revoke_drain, steal
 # GUEST     of acme/web-1 on m1, the holder (not in attach): idle (everything is written and flushed) or busy (it writes)
@@ -84,8 +84,16 @@ kill_world() {
 	OWN_GROUP=1 three_hosts || return 1
 	"$NETBUS_BUILD/tool/stamps" watch "$W/disk-1.img" "$W/ledger" >"$W/watcher" 2>&1 0<&9 &
 	watcher=$!
-	trap 'last=$?; kill $watcher 2>/dev/null; (exit $last); world_end' EXIT
+	trap kill_world_end EXIT
 	wait_line "$W/watcher" $watcher watching 1
+}
+
+kill_world_end() {
+	local code=$? host
+	for host in "${!HOST_PID[@]}"; do kill -CONT -- "-${HOST_PID[$host]}"; done # what a failed round left stopped
+	kill $watcher 2>/dev/null
+	(exit $code)
+	world_end
 }
 
 # The last property of a world.
@@ -183,7 +191,7 @@ step_comes() {
 		seen+=$line$'\n'
 		case $line in
 		*'stopped by SIGSTOP'* | *'killed by SIGKILL'*) return 0 ;;
-		'op ended') [ "$(cat "$W/op.code")" -ne 0 ] && [ "$victim" = "$stepper" ] || return 2 ;;
+		*'op ended'*) [ "$(cat "$W/op.code")" -ne 0 ] && [ "$victim" = "$stepper" ] || return 2 ;;
 		esac
 	done
 	echo "neither the step nor the end of the operation comes ($code): $seen"
@@ -196,8 +204,10 @@ strike() {
 	hit_at=$(now_ms)
 	[ "$victim" != "$stepper" ] || return 0 # the tracer did it
 	[ -n "$target" ] || target=$(target_of "${victim#frozen:}")
+	[ -n "$target" ] || return 3
 	case $victim in frozen:*) signal=STOP ;; esac
-	hit $signal || return 3
+	hit $signal
+	return 0 # also where it has just left by itself
 }
 
 # What the operation was answered before the kill, or at the same time. Of sessions and attachments nobody can say so: they leave by themselves, too.
@@ -251,8 +261,8 @@ thaw_exporter() {
 }
 
 guest() {
-	rm -f "$W/$1.guest"
-	"$NETBUS_BUILD/tool/stamps" write "$1" "$(uri)" "$W/ledger" "$2" "$3" 2 >"$W/$1.guest" 2>&1 &
+	: >"$W/$1.guest"
+	"$NETBUS_BUILD/tool/stamps" write "$1" "$(uri)" "$W/ledger" "$2" "$3" 2 >>"$W/$1.guest" 2>&1 &
 	guest=$!
 	wait_line "$W/$1.guest" $guest written 1
 }
@@ -379,7 +389,7 @@ in_worlds() {
 	local said name code=0 running=0
 	said=$(mktemp -d)
 	for name in "$@"; do
-		[ $running -lt "$(nproc)" ] || { wait -n || code=1; running=$((running - 1)); }
+		[ $running -le "$(nproc)" ] || { wait -n || code=1; running=$((running - 1)); }
 		(in_world "$name") >"$said/$name" 2>&1 &
 		running=$((running + 1))
 	done

@@ -6,7 +6,7 @@
  *       a guest that stamps blocks, over so many connections, a process for each. `once`: every block has its turn, and it flushes and leaves; `idle`: and
  *       it stays until it is cut off; `busy`: again and again until it is refused. Prints "written" after the first turn.
  *   stamps watch DISK LEDGER
- *       looks at the file behind the device whenever it changes, until its standard input has something to say
+ *       looks at the file behind the device when it changed, until its standard input has something to say
  *   stamps check DISK LEDGER
  *       looks once, when nobody writes: no block may be torn either
  *
@@ -37,6 +37,7 @@
 #define BLOCK       4096
 #define BLOCKS      256 /* the device */
 #define CONNECTIONS 4   /* at most */
+#define PAUSE_MS    5   /* between two looks of a watcher */
 #define MAGIC       UINT64_C(0x4e425354414d5053)
 #define COPIES      (BLOCK / sizeof(struct stamp))
 
@@ -343,6 +344,8 @@ watch(const char *disk)
 		while (read(changes, events, sizeof events) > 0)
 			continue;
 		look();
+		if (poll(polls, 1, PAUSE_MS) > 0) /* the processor is for those who are watched */
+			break;
 	}
 }
 
