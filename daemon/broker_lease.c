@@ -184,21 +184,15 @@ lease_ttl_ms(const struct broker *broker)
 	return (uint32_t)silence_ms(SILENCE_BROKER_GIVES_UP, broker->config->lease_ttl_ms);
 }
 
-/* The last sign of life of its holder, as the sessions' pages have it. */
+/* The last sign of life of its holder, as the page of the first lane's session has it. A lease lives by its first lane, which has PINGs of its own: what is
+ * heard on the others says nothing of a first session that is not well, and would only put off its end. */
 static uint64_t
 heard_ms(const struct lease *lease)
 {
-	uint64_t heard_ns = 0;
+	const struct process *first = lease->sessions[0];
 
-	for (size_t lane = 0; lane < ARRAY_LENGTH(lease->sessions); lane++) {
-		const struct process *session = lease->sessions[lane];
-		uint64_t of_lane =
-		    session && session->page ? atomic_load_explicit(&session->page->heard_ns, memory_order_relaxed) : 0;
-
-		if (of_lane > heard_ns)
-			heard_ns = of_lane;
-	}
-	return heard_ns / NS_PER_MS;
+	return first && first->page ? atomic_load_explicit(&first->page->heard_ns, memory_order_relaxed) / NS_PER_MS
+				    : 0;
 }
 
 static void on_due(struct timer *timer);

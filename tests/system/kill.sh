@@ -50,7 +50,7 @@ eventually() {
 own_bin() {
 	local name
 	mkdir -p "$W/bin/real"
-	for name in netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-admin; do
+	for name in netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin; do
 		cp "$NETBUS_BIN/$name" "$W/bin/$name"
 	done
 	for name in netbus-session netbus-attach; do
