@@ -378,7 +378,7 @@ each_step() {
 # in_world FUNCTION: properties in a world of their own.
 in_world() {
 	failures=0 it_out=$(mktemp)
-	kill_world || exit 1
+	kill_world || { echo "not ok - $1: no world to test in"; exit 1; }
 	"$1"
 	it nothing_went_back
 	echo "# $1: the next holder waited $longest_ms ms at most"
@@ -398,6 +398,6 @@ in_worlds() {
 		running=$((running - 1))
 	done
 	(cd "$said" && cat "$@")
-	rm -rf "$said"
+	rm -rf "$said" "$it_out"
 	return $code
 }
