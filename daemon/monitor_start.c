@@ -74,7 +74,7 @@ int
 keys_send_files(struct monitor *monitor, struct error *error)
 {
 	uint8_t kinds[HOST_FILES + AUTHORITY_FILES_MOST];
-	int fds[HOST_FILES + AUTHORITY_FILES_MOST], code;
+	int fds[HOST_FILES + AUTHORITY_FILES_MOST] = {0}, code;
 	unsigned count = 0, authority = 0;
 	struct msg_keys_commit commit = {0};
 
