@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * grants STATE TRAIL COUNT PAIRS: that many grants in the state database of a daemon that does not run, each with its record in the trail, as the broker makes
+ * grants STATE TRAIL MARK COUNT PAIRS: that many grants in the state database of a daemon that does not run, each with its record in the trail, as the broker makes
  * them but many to a transaction. Grant n is of vm-K for disk-K of tenant acme, K being n modulo PAIRS; the first PAIRS are for any host, the others for hosts that
  * there are not. Used by tests/system/scale.test.
  */
@@ -49,15 +49,14 @@ add(struct db *db, unsigned number, unsigned pairs)
 int
 main(int argc, char **argv)
 {
-	struct db_paths paths = {argc > 1 ? argv[1] : NULL, argc > 2 ? argv[2] : NULL, NULL};
-	unsigned count = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 0;
-	unsigned pairs = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
+	unsigned count = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
+	unsigned pairs = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
 	struct error error = {0};
 	struct db *db;
 
 	if (count == 0 || pairs == 0 || sodium_init() < 0)
-		give_up("STATE TRAIL COUNT PAIRS are wanted");
-	db = db_open(&paths, clock_wall_us(), &error);
+		give_up("STATE TRAIL MARK COUNT PAIRS are wanted");
+	db = db_open(&(struct db_paths){.state = argv[1], .trail = argv[2], .mark = argv[3]}, clock_wall_us(), &error);
 	if (db == NULL)
 		give_up(error.text);
 	for (unsigned number = 0; number < count; number++) {
