@@ -164,11 +164,11 @@ struct client {
 	char name[NAME_LEN_MAX + 1];   /* "root", "uid:1000": goes into the trail */
 	struct buffer out;             /* u16 length and bytes, each a packet */
 	const struct admin_row *asked; /* the last request */
-	bool busy;                   /* a request is being carried out */
-	bool renewing;               /* it waits for our own certificate's renewal */
-	struct events *events;       /* owned; who is told the trail, NULL: nobody */
-	struct candidate *candidate; /* owned; a policy that he asks about, as far as it came; NULL: none */
-	struct survey *survey;       /* owned; a request that looks at many questions; NULL: none */
+	bool busy;                     /* a request is being carried out */
+	bool renewing;                 /* it waits for our own certificate's renewal */
+	struct events *events;         /* owned; who is told the trail, NULL: nobody */
+	struct candidate *candidate;   /* owned; a policy that he asks about, as far as it came; NULL: none */
+	struct survey *survey;         /* owned; a request that looks at many questions; NULL: none */
 	bool gone;
 };
 
@@ -316,7 +316,7 @@ struct question {
 	enum policy_mode mode;
 	bool proved;
 	const struct shown_ticket *ticket; /* NULL: none */
-	const char *key; /* fingerprint of the key that proved the host; NULL: not asked for */
+	const char *key;                   /* fingerprint of the key that proved the host; NULL: not asked for */
 };
 /* The policy's and authz's answer from the facts of now. *expires_us: when a lease ends at the latest, 0 = never. `renewing`: for a lease that holds the
  * share itself, so that bars, holders and quota are not asked. */
@@ -524,6 +524,8 @@ void admin_read(struct client *client, uint16_t number, const union admin_body *
 void admin_change(struct client *client, uint16_t number, const union admin_body *body);
 
 /* ROW_LIMIT; `leases`: that it counts together now. */
+/* Those that the client sees, of the leases that a limit counts together (NULL: none). */
+uint32_t client_count_limited(const struct client *client, const struct limit_bucket *bucket);
 void client_limit(struct client *client, const struct policy_limit *limit, uint32_t leases);
 
 /* ---- broker_explain.c ---- */

@@ -17,7 +17,7 @@ share_asked_about(struct client *client, const char *share)
 {
 	if (client_may(client, share) && config_share(client->broker->config, share))
 		return true;
-	client_done(client, ADMIN_NOT_FOUND, 0, "there is no share %s; see netbus-admin share list", share);
+	client_not_found(client, "there is no share %s; see netbus-admin share list", share);
 	return false;
 }
 
@@ -69,7 +69,8 @@ tell_limits(struct client *client, const struct policy_request *request)
 	size_t count = policy_limits(client->broker->policy, request, limits);
 
 	for (size_t i = 0; i < count && i < POLICY_LIMITS_MOST; i++)
-		client_limit(client, &limits[i], limits_count(client->broker, &limits[i]));
+		client_limit(
+		    client, &limits[i], client_count_limited(client, limits_bucket(client->broker, &limits[i])));
 }
 
 static void
@@ -114,7 +115,7 @@ explain_asked(struct client *client, const struct msg_explain *ask)
 	int64_t expires_us;
 
 	/* A policy may be asked about shares that are not there yet, but not by who shall not know which are. */
-	if (client->role == ROLE_TENANT && !share_asked_about(client, ask->share))
+	if (!client_names(client, ask->vm, ask->share))
 		return;
 	if (!verb_asked_about(client, question.verb, ask->verb))
 		return;

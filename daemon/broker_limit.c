@@ -339,12 +339,10 @@ limits_gather(
 	}
 }
 
-uint32_t
-limits_count(struct broker *broker, const struct policy_limit *limit)
+const struct limit_bucket *
+limits_bucket(struct broker *broker, const struct policy_limit *limit)
 {
-	const struct limit_bucket *bucket = find_bucket(&broker->limits, limit, NULL);
-
-	return bucket ? bucket->leases : 0;
+	return find_bucket(&broker->limits, limit, NULL);
 }
 
 void

@@ -90,8 +90,8 @@ struct limits {
 /* What limits say of one more lease: fills live_leases, lease_limit and attach_rate_spent of the facts, and names the limit that stands against it. */
 void limits_gather(struct broker *broker, const struct question *question, struct authz_facts *facts,
     char text[static LIMIT_TEXT_LEN]);
-/* Leases that it counts together now; of a limit for each lease: 0. */
-uint32_t limits_count(struct broker *broker, const struct policy_limit *limit);
+/* The one that keeps this limit, NULL when nothing has to do with it now. */
+const struct limit_bucket *limits_bucket(struct broker *broker, const struct policy_limit *limit);
 /* The policy allows it, so it counts as an attempt to attach. */
 void limits_attempted(struct broker *broker, const struct question *question);
 /* Lease's life: once after it was made and before it is freed. */

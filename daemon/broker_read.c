@@ -462,14 +462,13 @@ fill_allowed(const struct lease_limits *limits, const struct totals *totals, str
 	row->held_ns = totals->held_ns;
 }
 
-/* Those that the client sees, of the leases that the limit counts together. */
-static uint32_t
-count_limited(const struct client *client, const struct limit_bucket *bucket)
+uint32_t
+client_count_limited(const struct client *client, const struct limit_bucket *bucket)
 {
 	uint32_t count = 0;
 
-	if (client->role != ROLE_TENANT)
-		return bucket->leases;
+	if (bucket == NULL || client->role != ROLE_TENANT)
+		return bucket ? bucket->leases : 0;
 	for (const struct lease *lease = client->broker->leases; lease; lease = lease->next)
 		for (size_t i = 0; i < lease->limits.count && sees_lease(client, lease); i++)
 			count += lease->limits.at[i] == bucket;
@@ -500,7 +499,7 @@ static void
 tell_limits(struct client *client, const struct lease_limits *limits)
 {
 	for (size_t i = 0; i < limits->count; i++)
-		client_limit(client, &limits->at[i]->limit, count_limited(client, limits->at[i]));
+		client_limit(client, &limits->at[i]->limit, client_count_limited(client, limits->at[i]));
 }
 
 static void
