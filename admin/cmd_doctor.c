@@ -17,7 +17,6 @@
 #include "base/fd.h"
 #include "base/text.h"
 
-
 /* ---- findings ---- */
 
 static const char *const severities[] = {"ok", "warning", "error"};
