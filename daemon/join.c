@@ -284,8 +284,6 @@ main(int argc, char **argv)
 	if (code < 0)
 		log_error("%s", error.text);
 	fflush(stdout);
-	_exit(
-	    code < 0
-		? 1
-		: 0); /* what would be called at the end (a sanitizer's search for leaks) needs files that are out of reach now */
+	/* Without what is called at an exit: a sanitizer's search for leaks needs files that are out of reach now. */
+	_exit(code < 0 ? 1 : 0);
 }
