@@ -66,11 +66,7 @@ broker_record(struct broker *self, const struct record *record, uint64_t *seq, s
 	if (code < 0)
 		return code;
 	code = db_record(self->db, record, clock_wall_us(), seq, error);
-	if (code < 0) {
-		db_rollback(self->db);
-		return code;
-	}
-	code = db_commit(self->db, error);
+	code = db_end(self->db, code, error);
 	if (code == 0)
 		broker_seal_soon(self);
 	return code;

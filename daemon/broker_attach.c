@@ -90,11 +90,7 @@ store_lease(struct lease *lease, struct record *record, struct error *error)
 		record->epoch = lease->row.epoch;
 		code = db_record(broker->db, record, lease->row.started_us, &lease->allow_record, error);
 	}
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 /* Why it was refused although the decision was to allow. */

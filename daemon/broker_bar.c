@@ -85,11 +85,7 @@ store_lift(struct client *client, const struct db_bar *bar, const char *reason, 
 	code = db_bar_lift(db, bar->id, error);
 	if (code == 0)
 		code = db_record(db, &record, clock_wall_us(), seq, error);
-	if (code < 0) {
-		db_rollback(db);
-		return code;
-	}
-	return db_commit(db, error);
+	return db_end(db, code, error);
 }
 
 void

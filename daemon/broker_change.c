@@ -45,11 +45,7 @@ check_trail(struct client *client)
 static int
 commit_or_roll_back(struct client *client, int code, struct error *error)
 {
-	if (code < 0) {
-		db_rollback(client->broker->db);
-		return code;
-	}
-	code = db_commit(client->broker->db, error);
+	code = db_end(client->broker->db, code, error);
 	if (code == 0)
 		broker_seal_soon(client->broker);
 	return code;

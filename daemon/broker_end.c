@@ -163,11 +163,7 @@ store_ends(struct broker *broker, struct lease *const *list, size_t count, struc
 		return code;
 	for (size_t i = 0; i < count && code == 0; i++)
 		code = store_end(list[i], now_us, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 static void
@@ -294,11 +290,7 @@ store_orphans(struct broker *broker, const struct db_lease *list, size_t count, 
 		return code;
 	for (size_t i = 0; i < count && code == 0; i++)
 		code = store_orphan(broker, &list[i], now_us, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 /* All processes of the last run are gone (they die with their monitor, and a device that is still in use has its lock), so the

@@ -202,11 +202,7 @@ store_begin(
 			record.detail[record.detail_count++] = (struct record_detail){"why", why, 0};
 		code = db_record(broker->db, &record, guest->row.started_us, seq, error);
 	}
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 /* What the attach process will be told, once it is there. */
@@ -347,11 +343,7 @@ store_up(struct guest *guest, uint64_t *seq, struct error *error)
 	code = db_attachment_update(broker->db, &guest->row, error);
 	if (code == 0)
 		code = db_record(broker->db, &record, clock_wall_us(), seq, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 void
@@ -406,11 +398,7 @@ store_down(struct guest *guest, struct error *error)
 	code = db_attachment_update(broker->db, &guest->row, error);
 	if (code == 0)
 		code = db_record(broker->db, &record, clock_wall_us(), NULL, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 /* It is over: said by the process, or by its end. Only the first word counts. */

@@ -68,11 +68,7 @@ commit(struct broker *broker, const struct policy *policy, const struct policy_f
 		code = db_policy_put(broker->db, policy_generation(policy), now_us, copies, files->count, error);
 	if (code == 0)
 		code = db_record(broker->db, &record, now_us, seq, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 /* What rules would have decided that only observed, before their policy goes. */
@@ -332,11 +328,7 @@ shares_sync(struct broker *broker, struct error *error)
 	if (code < 0)
 		return code;
 	code = db_shares_sync(broker->db, shares, config->share_count, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 int

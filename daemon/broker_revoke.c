@@ -243,11 +243,7 @@ store(struct selection *selection, unsigned leases, uint64_t *seq, struct error 
 		code = remove_grants(selection, now_us, error);
 	if (code == 0)
 		code = store_bars(selection, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 /* ---- carrying it out ---- */

@@ -35,11 +35,7 @@ store(struct client *client, const struct lease *lease, const char *reason, uint
 	if (code == 0)
 		code =
 		    bar_store(client, lease->row.vm.text, lease->row.share.text, lease->row.host, reason, &bars, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 static void

@@ -83,11 +83,7 @@ store_rollback(struct broker *broker, const struct db_trial *trial, uint64_t fro
 	code = db_trial_roll_back(broker->db, trial, error);
 	if (code == 0)
 		code = db_record(broker->db, &record, clock_wall_us(), NULL, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 static void
@@ -185,11 +181,7 @@ store_confirm(struct client *client, const struct msg_policy_confirm *ask, uint6
 	code = db_trial_clear(broker->db, error);
 	if (code == 0)
 		code = db_record(broker->db, &record, clock_wall_us(), seq, error);
-	if (code < 0) {
-		db_rollback(broker->db);
-		return code;
-	}
-	return db_commit(broker->db, error);
+	return db_end(broker->db, code, error);
 }
 
 static void

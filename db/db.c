@@ -165,7 +165,7 @@ catch_up(struct db *db, const struct mark_values *mark, uint64_t recovered, int6
 		code = statement_run(db, statement_bind(db, ST_FLOOR_RAISE, "i", (int64_t)mark->epochs), error);
 	if (code == 0 && recovered)
 		code = db_record(db, &record, now_us, NULL, error);
-	if (code == 0)
+	if (code >= 0)
 		return db_commit(db, error);
 	db_rollback(db);
 	return code;
@@ -352,6 +352,15 @@ db_rollback(struct db *db)
 	if (!sqlite3_get_autocommit(db->sqlite))
 		statement_run(db, statement_bind(db, ST_ROLLBACK, ""), NULL);
 	trail_undo(db->trail);
+}
+
+int
+db_end(struct db *db, int code, struct error *error)
+{
+	if (code == 0)
+		return db_commit(db, error);
+	db_rollback(db);
+	return code;
 }
 
 bool

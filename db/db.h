@@ -84,6 +84,8 @@ int db_begin(struct db *db, struct error *error);
 int db_record(struct db *db, const struct record *record, int64_t now_us, uint64_t *seq, struct error *error);
 int db_commit(struct db *db, struct error *error);
 void db_rollback(struct db *db); /* harmless when nothing is open */
+/* Ends a transaction whose changes came to `code`: rolls back and returns it when it is an error, else commits. */
+int db_end(struct db *db, int code, struct error *error);
 /* Work that can wait until nobody waits: moves a long write-ahead log into the database. Several syncs; nothing is lost without it, but a commit does it itself
  * when the log has grown very long. */
 void db_tidy(struct db *db);
