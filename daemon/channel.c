@@ -26,6 +26,10 @@ role_name(enum role role)
 		return "netbus-session";
 	case ROLE_ATTACH:
 		return "netbus-attach";
+	case ROLE_ATTACH_XEN:
+		return "netbus-attach-xen";
+	case ROLE_XENWATCH:
+		return "netbus-xenwatch";
 	case ROLE_ENROL:
 		return "netbus-enrol";
 	case ROLE_JOIN:

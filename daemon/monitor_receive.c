@@ -98,6 +98,7 @@ monitor_take(struct child *child, struct channel_message *message)
 		start_on_keys_ready(monitor, &message->body.keys_ready);
 		return;
 	case ROLE_ATTACH:
+	case ROLE_ATTACH_XEN:
 		attach_want_lane(child, message->body.lane_want.lane);
 		return;
 	case ROLE_JOIN:
@@ -105,6 +106,7 @@ monitor_take(struct child *child, struct channel_message *message)
 		return;
 	case ROLE_ENROL:
 	case ROLE_SESSION:
+	case ROLE_XENWATCH:
 	case ROLE_MONITOR:
 		child_kill(child, "it told the monitor something");
 	}
@@ -127,6 +129,7 @@ monitor_child_ended(struct child *child, bool clean, const char *cause)
 		session_ended(child, clean, cause);
 		return;
 	case ROLE_ATTACH:
+	case ROLE_ATTACH_XEN:
 		say_end(child, clean, cause);
 		attach_ended(child, clean, cause);
 		return;
@@ -138,6 +141,7 @@ monitor_child_ended(struct child *child, bool clean, const char *cause)
 		say_end(child, clean, cause);
 		renew_ended(child, clean, cause);
 		return;
+	case ROLE_XENWATCH:
 	case ROLE_GATE:
 	case ROLE_BROKER:
 	case ROLE_KEYS:

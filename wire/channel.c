@@ -10,17 +10,19 @@
 #include "base/bytes.h"
 
 /* The words of the .def file's from, to, states and fd columns. */
-#define MONITOR ROLE_MONITOR
-#define GATE    ROLE_GATE
-#define SESSION ROLE_SESSION
-#define ATTACH  ROLE_ATTACH
-#define BROKER  ROLE_BROKER
-#define KEYS    ROLE_KEYS
-#define ENROL   ROLE_ENROL
-#define NEWJOIN ROLE_JOIN
-#define ANY     0xffffu
-#define FD_NONE false
-#define FD_ONE  true
+#define MONITOR   ROLE_MONITOR
+#define GATE      ROLE_GATE
+#define SESSION   ROLE_SESSION
+#define ATTACH    (ROLE_ATTACH | ROLE_ATTACH_XEN) /* of either kind: the lease's side of both is the same */
+#define BROKER    ROLE_BROKER
+#define KEYS      ROLE_KEYS
+#define ENROL     ROLE_ENROL
+#define NEWJOIN   ROLE_JOIN
+#define XENWATCH  ROLE_XENWATCH
+#define ATTACHXEN ROLE_ATTACH_XEN
+#define ANY       0xffffu
+#define FD_NONE   false
+#define FD_ONE    true
 
 #include "wire/message_table.h"
 #include "wire/channel.def"

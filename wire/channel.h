@@ -26,11 +26,18 @@ enum role {
 	ROLE_KEYS = 1 << 5,
 	ROLE_ENROL = 1 << 6, /* serves one newcomer */
 	ROLE_JOIN = 1 << 7,  /* gets this host's own next certificate */
+	ROLE_XENWATCH = 1 << 8,
+	ROLE_ATTACH_XEN = 1 << 9, /* an attachment whose guest is a set of Xen rings */
 };
-#define ROLE_COUNT 8
+#define ROLE_COUNT 10
 
 /* peer_new.kind, keys_peer.kind */
-enum peer_kind { PEER_SESSION = 1, PEER_ATTACH = 2, PEER_KEYS = 3, PEER_ENROL = 4 };
+enum peer_kind { PEER_SESSION = 1, PEER_ATTACH = 2, PEER_KEYS = 3, PEER_ENROL = 4, PEER_XENWATCH = 5 };
+
+/* xen_rings.abi: the layout of the requests in a ring (xen/io/blkif.h, "protocol"). */
+enum xen_abi { XEN_ABI_NATIVE = 0, XEN_ABI_X86_32 = 1, XEN_ABI_X86_64 = 2 };
+/* DOMID_FIRST_RESERVED - 1 (xen/xen.h): the largest number of a real domain. */
+#define XEN_DOMID_MOST 0x7fefu
 
 /* gate_listen.door, gate_accepted.door: which listener */
 enum door { DOOR_PEERS = 0, DOOR_ENROL = 1 };
