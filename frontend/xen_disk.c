@@ -76,7 +76,9 @@ on_turn_end(struct defer *defer)
 
 	if (disk->lie != NULL && !disk->is_lie_told) {
 		disk->is_lie_told = true;
+		xen_disk_look(disk); /* afterwards, since the owner may free the disk here */
 		disk->events->on_lie(disk->owner, disk->lie);
+		return;
 	}
 	if (disk->phase != XEN_LEAVING || is_in_flight(disk))
 		return;
