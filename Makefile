@@ -41,12 +41,13 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # What several processes share.
 SHARED := daemon/channel.c daemon/config.c daemon/custody.c
+ATTACH := daemon/attach.c daemon/attach_lane.c daemon/attach_release.c daemon/channel.c daemon/custody.c
 
 PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin
 SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c daemon/config.c
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
-SOURCES_netbus-attach  := $(wildcard daemon/attach*.c) daemon/channel.c daemon/custody.c
+SOURCES_netbus-attach  := $(ATTACH) daemon/attach_nbd.c
 SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c daemon/config.c
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
