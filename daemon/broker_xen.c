@@ -140,29 +140,15 @@ is_lost(const struct broker *broker, uint32_t domid, uint32_t device)
 
 /* ---- how it ended ---- */
 
-/* Whether asking again may help. */
+/* Whether asking again may help: also when only the export host has not yet noticed that the last lease is over. */
 static bool
 heals(const struct guest *guest)
 {
-	switch ((enum reason)guest->reason) {
-	case REASON_SESSION_LOST:
-	case REASON_UNREACHABLE:
-	case REASON_TLS_FAILED:
-	case REASON_TIMED_OUT:
-	case REASON_STOPPING:
-	case REASON_SILENT:
-	case REASON_ORPHANED:
-	case REASON_UNAVAILABLE:
-	case REASON_STATE_UNAVAILABLE:
-	case REASON_AUDIT_UNAVAILABLE:
-		return true;
-	case REASON_DEVICE_UNAVAILABLE:
-	case REASON_SHARE_BUSY:
-	case REASON_LIMIT_REACHED:
-		return is_lost(guest->broker, guest->xen.domid, guest->xen.device);
-	default:
-		return false;
-	}
+	bool is_passing = guest->reason == REASON_SHARE_BUSY || guest->reason == REASON_LIMIT_REACHED ||
+			  guest->reason == REASON_DEVICE_UNAVAILABLE;
+
+	return reason_heals(guest->reason) ||
+	       (is_passing && is_lost(guest->broker, guest->xen.domid, guest->xen.device));
 }
 
 /* "acme/web-1 does not get acme/disk-1 from m2: refused (record 512 in the audit trail of m2; record 77 here)" */
