@@ -80,6 +80,7 @@ parse_setup(const struct msg_xen_rings *rings, struct xen_setup *setup, struct e
 	    .abi = rings->abi == XEN_PROTOCOL_X86_32 ? XEN_ABI_X86_32 : XEN_ABI_X86_64,
 	    .rings = count,
 	    .pages = pages,
+	    .is_new = rings->anew,
 	};
 	for (unsigned i = 0; i < count; i++) {
 		setup->ring[i].event_channel = get_be32(rings->channels.bytes + 4 * i);
@@ -130,7 +131,7 @@ take_rings(struct guest *guest, const struct msg_xen_rings *rings)
 		tell_up(guest, &error);
 	} else if (!xen_disk_is_connected(guest->disk)) {
 		connect_and_tell(guest, &setup);
-	} else if (!guest->is_closing && xen_shadow_is_of(guest->shadow, &setup)) {
+	} else if (!guest->is_closing && !setup.is_new && xen_shadow_is_of(guest->shadow, &setup)) {
 		tell_up(guest, NULL);
 	} else {
 		guest->next = setup;
