@@ -170,6 +170,7 @@ on_watch(void)
 	if (message.type == SIM_READY) {
 		guest.is_ready = true;
 		guest.size = message.size;
+		guest.most_rings = message.rings;
 	}
 	guest.is_up |= message.type == SIM_UP && message.ok;
 	guest.is_refused |= message.type == SIM_UP && !message.ok;
@@ -217,7 +218,7 @@ connect_rings(unsigned rings, unsigned pages)
 		return;
 	}
 	work_begin();
-	rings_make(rings < guest.said.rings ? rings : guest.said.rings, pages);
+	rings_make(rings < guest.most_rings ? rings : guest.most_rings, pages);
 	guest.is_up = guest.is_refused = false;
 	say_rings(true);
 	while (!guest.is_up && !guest.is_refused && !guest.is_over)

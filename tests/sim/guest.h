@@ -41,7 +41,7 @@ struct guest {
 	struct sim_message disk, said;          /* what it is; the last word of the watcher */
 	bool is_ready, is_up, is_down, is_over, is_lied, is_refused, is_connected, wants_close;
 	uint64_t size; /* bytes */
-	unsigned rings, pages;
+	unsigned rings, pages, most_rings;
 	uint32_t next_page;
 	struct front fronts[SIM_RINGS];
 };
