@@ -47,14 +47,16 @@ buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
 sources     = $(call buildable,$(wildcard $(1)))
 
 # What several processes share.
-SHARED := daemon/channel.c daemon/config.c daemon/custody.c
+CONFIG := daemon/config.c daemon/config_xen.c
+SHARED := daemon/channel.c $(CONFIG) daemon/custody.c
+ATTACH := daemon/attach.c daemon/attach_lane.c daemon/attach_release.c daemon/channel.c daemon/custody.c
 
 PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin
-SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c daemon/config.c
+SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
-SOURCES_netbus-attach  := $(filter-out daemon/attach_xen%,$(wildcard daemon/attach*.c)) daemon/channel.c daemon/custody.c
-SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c daemon/config.c
+SOURCES_netbus-attach  := $(ATTACH) daemon/attach_nbd.c
+SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-join    := daemon/join.c daemon/join_files.c daemon/enrol_stream.c daemon/channel.c
@@ -135,10 +137,10 @@ $(BUILD)/bin/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,daemon/config.c daemon/channel.c) $(ARCHIVES)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(CONFIG) daemon/channel.c) $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,daemon/config.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,$(CONFIG) daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
 
 $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
@@ -195,10 +197,10 @@ $(FUZZ_BUILD)/lib/$(1).a: $(call fuzz_object,$(call sources,$(1)/*.c))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call fuzz_archive,$(f))))
 
-$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,daemon/config.c) $(FUZZ_ARCHIVES)
+$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,$(CONFIG)) $(FUZZ_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
-	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,daemon/config.c) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
+	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,$(CONFIG)) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
 
 fuzzers: $(FUZZERS:%=$(FUZZ_BUILD)/bin/%)
 

@@ -28,7 +28,9 @@ enum sandbox_need {
 	SANDBOX_NET = 1 << 4,      /* socket/bind/listen/connect, IPv4 and IPv6 TCP only */
 	SANDBOX_FILES = 1 << 5,    /* openat/rename/unlink/fsync/...: for the broker, inside Landlock's bounds */
 	SANDBOX_TIMERFD = 1 << 6,  /* timerfd, eventfd, signalfd creation after the lock-down */
-	SANDBOX_THREADS = 1 << 7,  /* threads that a library has started already are held to the list too; nobody starts one after */
+	SANDBOX_XEN =
+	    1 << 7, /* the ioctls of open grant and event channel devices: map, unmap, copy; bind, unbind, notify */
+	SANDBOX_THREADS = 1 << 8, /* threads that a library has started already are held to the list too */
 	SANDBOX_KILL_SELF_ONLY = 0,
 };
 
