@@ -39,19 +39,32 @@ FOLDERS := base wire policy authz crypto db backend frontend
 ARCHIVES := $(FOLDERS:%=$(BUILD)/lib/%.a)
 object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
+# Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
+XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen%
+XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
+buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
+sources     = $(call buildable,$(wildcard $(1)))
+
 # What several processes share.
-SHARED := daemon/channel.c daemon/config.c daemon/custody.c
+CONFIG := daemon/config.c daemon/config_xen.c
+SHARED := daemon/channel.c $(CONFIG) daemon/custody.c
+ATTACH := daemon/attach.c daemon/attach_lane.c daemon/attach_release.c daemon/channel.c daemon/custody.c
 
 PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin
-SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c daemon/config.c
+SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
-SOURCES_netbus-attach  := $(wildcard daemon/attach*.c) daemon/channel.c daemon/custody.c
-SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c daemon/config.c
+SOURCES_netbus-attach  := $(ATTACH) daemon/attach_nbd.c
+SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-join    := daemon/join.c daemon/join_files.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-admin   := $(wildcard admin/*.c)
+# What only a Xen host needs.
+XEN_PROGRAMS := netbus-xen-dm
+PROGRAMS += $(if $(filter yes,$(XEN)),$(XEN_PROGRAMS))
+SOURCES_netbus-xen-dm  := $(wildcard daemon/xen_dm*.c)
 
 LIBS_netbusd        := -lyaml -lseccomp
 LIBS_netbus-gate    := -lseccomp
@@ -62,15 +75,16 @@ LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-enrol   := -lseccomp
 LIBS_netbus-join    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-admin   := -ljansson -lyaml -lsodium -lcrypto
-LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson
+LIBS_netbus-xen-dm  := -lxenstore -ljansson -lseccomp
+LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson $(XEN_LIBS)
 
-UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
-FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-TOOLS      := $(patsubst tests/tool/%.c,%,$(wildcard tests/tool/*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(call sources,tests/unit/*_test.c))
+FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(call sources,tests/fuzz/fuzz_*.c))
+TOOLS      := $(patsubst tests/tool/%.c,%,$(call sources,tests/tool/*.c))
 
-C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
-H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
-T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
+C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.c))
+H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.h))
+T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 
 .PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill bench bench-quick bench-revoke bench-policy lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
@@ -78,6 +92,7 @@ T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
 
 all: $(PROGRAMS:%=$(BUILD)/bin/%) compile_commands.json ## build all programs
+	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; $(XEN_PROGRAMS) left out')
 
 # ---- set-up ------------------------------------------------------------------------------------------------------
 
@@ -107,7 +122,7 @@ $(BUILD)/obj/%.o: %.c | $(BUILD)/setup.ok
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define folder_archive
-$(BUILD)/lib/$(1).a: $(call object,$(wildcard $(1)/*.c))
+$(BUILD)/lib/$(1).a: $(call object,$(call sources,$(1)/*.c))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
@@ -122,10 +137,10 @@ $(BUILD)/bin/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,daemon/config.c daemon/channel.c) $(ARCHIVES)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(CONFIG) daemon/channel.c) $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,daemon/config.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,$(CONFIG) daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
 
 $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
@@ -175,17 +190,17 @@ $(FUZZ_BUILD)/obj/%.o: %.c | $(BUILD)/setup.ok
 	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 define fuzz_archive
-$(FUZZ_BUILD)/lib/$(1).a: $(call fuzz_object,$(wildcard $(1)/*.c))
+$(FUZZ_BUILD)/lib/$(1).a: $(call fuzz_object,$(call sources,$(1)/*.c))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach f,$(FOLDERS),$(eval $(call fuzz_archive,$(f))))
 
-$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,daemon/config.c) $(FUZZ_ARCHIVES)
+$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,$(CONFIG)) $(FUZZ_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
-	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,daemon/config.c) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
+	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,$(CONFIG)) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
 
 fuzzers: $(FUZZERS:%=$(FUZZ_BUILD)/bin/%)
 
