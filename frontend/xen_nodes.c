@@ -4,9 +4,8 @@
  */
 #include "frontend/xen_nodes.h"
 
-#include <ctype.h>
-#include <stdarg.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -129,18 +128,18 @@ parse_protocol(struct parse *parse)
 {
 	static const struct {
 		const char *name;
-		enum xen_abi abi;
-	} protocols[] = {{"x86_64-abi", XEN_ABI_X86_64}, {"x86_32-abi", XEN_ABI_X86_32}};
+		enum xen_protocol protocol;
+	} protocols[] = {{"x86_64-abi", XEN_PROTOCOL_X86_64}, {"x86_32-abi", XEN_PROTOCOL_X86_32}};
 	char value[XEN_VALUE_MOST + 1], quoted[sizeof value];
 	size_t length;
 	int got = read_text(parse, "protocol", value, &length);
 
-	parse->rings.abi = XEN_ABI_NATIVE;
+	parse->rings.abi = XEN_PROTOCOL_NATIVE;
 	if (got <= 0)
 		return got;
 	for (size_t i = 0; i < ARRAY_LENGTH(protocols); i++)
 		if (length == strlen(protocols[i].name) && memcmp(value, protocols[i].name, length) == 0) {
-			parse->rings.abi = (uint8_t)protocols[i].abi;
+			parse->rings.abi = (uint8_t)protocols[i].protocol;
 			return 0;
 		}
 	print_escaped(value, length, quoted, sizeof quoted);
@@ -175,8 +174,7 @@ has_number(const uint8_t *numbers, size_t bytes, uint32_t number)
 }
 
 static int
-take_number(
-    struct parse *parse, const char *name, uint8_t *numbers, uint16_t *bytes, uint32_t number)
+take_number(struct parse *parse, const char *name, uint8_t *numbers, uint16_t *bytes, uint32_t number)
 {
 	if (has_number(numbers, *bytes, number))
 		return wrong(parse, name, NULL, "%u is in use in these rings already", number);
@@ -226,8 +224,7 @@ parse_ring(struct parse *parse, unsigned ring, bool is_ordered)
 }
 
 int
-xen_rings_parse(
-    xen_read_node *read, void *owner, unsigned rings_most, struct msg_xen_rings *rings, struct error *error)
+xen_rings_parse(xen_read_node *read, void *owner, unsigned rings_most, struct msg_xen_rings *rings, struct error *error)
 {
 	struct parse parse = {.read = read, .owner = owner, .error = error};
 	bool is_ordered = false;
@@ -301,173 +298,4 @@ void
 xen_target_print(const char *exporter, const char *share, char text[static XEN_PARAMS_LEN])
 {
 	snprintf(text, XEN_PARAMS_LEN, "%s%s/%s", XEN_TARGET_SCHEME, exporter, share);
-}
-
-/* ---- virtual devices: xen-vbd-interface(7) ---- */
-
-/*   1 << 28 | disk << 8 | partition    xvd, disks or partitions from 16 on
- *   202 << 8 | disk << 4 | partition   xvd
- *   8 << 8 | disk << 4 | partition     sd
- *   3 << 8 | disk << 6 | partition     hd, disks 0 and 1
- *   22 << 8 | disk - 2 << 6 | partition  hd, disks 2 and 3 */
-#define XVD_EXTENDED (UINT32_C(1) << 28)
-#define MAJOR_XVD    (UINT32_C(202) << 8)
-#define MAJOR_SD     (UINT32_C(8) << 8)
-#define MAJOR_HD_1   (UINT32_C(3) << 8)
-#define MAJOR_HD_2   (UINT32_C(22) << 8)
-
-#define DISK_MOST      0xfffffu
-#define PARTITION_MOST 0xffu
-
-static int
-xvd_number(uint32_t disk, uint32_t partition, uint32_t *device)
-{
-	if (disk < 16 && partition < 16)
-		*device = MAJOR_XVD | disk << 4 | partition;
-	else
-		*device = XVD_EXTENDED | disk << 8 | partition;
-	return 0;
-}
-
-static int
-sd_number(uint32_t disk, uint32_t partition, uint32_t *device)
-{
-	if (disk >= 16 || partition >= 16)
-		return -EINVAL;
-	*device = MAJOR_SD | disk << 4 | partition;
-	return 0;
-}
-
-static int
-hd_number(uint32_t disk, uint32_t partition, uint32_t *device)
-{
-	if (disk >= 4 || partition >= 64)
-		return -EINVAL;
-	*device = (disk < 2 ? MAJOR_HD_1 : MAJOR_HD_2) | (disk & 1) << 6 | partition;
-	return 0;
-}
-
-/* "a" = 0, "z" = 25, "aa" = 26, ... */
-static int
-take_letters(const char **text, uint32_t *disk)
-{
-	uint32_t sum = 0;
-	const char *at = *text;
-
-	for (; *at >= 'a' && *at <= 'z'; at++) {
-		sum = sum * 26 + (uint32_t)(*at - 'a') + 1;
-		if (sum > DISK_MOST + 1)
-			return -EINVAL;
-	}
-	if (at == *text)
-		return -EINVAL;
-	*text = at;
-	*disk = sum - 1;
-	return 0;
-}
-
-/* To the end; `least` 1: as Linux numbers partitions. */
-static int
-take_partition(const char *text, uint32_t *partition)
-{
-	*partition = 0;
-	if (*text == '\0')
-		return 0;
-	if (xen_number_parse(text, strlen(text), PARTITION_MOST, partition) < 0 || *partition == 0 || *text == '0')
-		return -EINVAL;
-	return 0;
-}
-
-/* "d17p2" */
-static int
-parse_plain(const char *text, uint32_t *device)
-{
-	size_t digits = strspn(text, "0123456789");
-	uint32_t disk, partition = 0;
-	const char *rest = text + digits;
-
-	if (xen_number_parse(text, digits, DISK_MOST, &disk) < 0)
-		return -EINVAL;
-	if (*rest == 'p' && xen_number_parse(rest + 1, strlen(rest + 1), PARTITION_MOST, &partition) == 0)
-		return xvd_number(disk, partition, device);
-	return *rest == '\0' ? xvd_number(disk, 0, device) : -EINVAL;
-}
-
-static int
-parse_hexadecimal(const char *text, uint32_t *device)
-{
-	uint32_t sum = 0;
-	size_t length = strlen(text);
-
-	if (length == 0 || length > 8 || strspn(text, "0123456789abcdefABCDEF") != length)
-		return -EINVAL;
-	for (; *text; text++)
-		sum = sum << 4 | (uint32_t)(isdigit((unsigned char)*text) ? *text - '0' : (*text | 0x20) - 'a' + 10);
-	*device = sum;
-	return 0;
-}
-
-static int
-parse_vdev(const char *text, uint32_t *device)
-{
-	static const struct {
-		const char *prefix;
-		int (*number)(uint32_t disk, uint32_t partition, uint32_t *device);
-	} kinds[] = {{"xvd", xvd_number}, {"sd", sd_number}, {"hd", hd_number}};
-	uint32_t disk, partition;
-
-	for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++)
-		if (take_prefix(&text, kinds[i].prefix))
-			return take_letters(&text, &disk) == 0 && take_partition(text, &partition) == 0
-				   ? kinds[i].number(disk, partition, device)
-				   : -EINVAL;
-	if (take_prefix(&text, "0x"))
-		return parse_hexadecimal(text, device);
-	if (take_prefix(&text, "d"))
-		return parse_plain(text, device);
-	return xen_number_parse(text, strlen(text), UINT32_MAX, device);
-}
-
-int
-xen_vdev_parse(const char *text, uint32_t *device, struct error *error)
-{
-	char quoted[XEN_VDEV_LEN];
-
-	if (parse_vdev(text, device) == 0)
-		return 0;
-	print_escaped(text, strlen(text), quoted, sizeof quoted);
-	return error_set(error, -EINVAL, "virtual disk '%s': must be a name as xvda, xvdb1, sda or hdc (xen-vbd-interface(7))",
-	    quoted);
-}
-
-static void
-print_name(const char *prefix, uint32_t disk, uint32_t partition, char text[static XEN_VDEV_LEN])
-{
-	char letters[8];
-	size_t at = sizeof letters;
-
-	letters[--at] = '\0';
-	for (uint32_t left = disk + 1; left > 0; left = (left - 1) / 26)
-		letters[--at] = (char)('a' + (left - 1) % 26);
-	if (partition)
-		snprintf(text, XEN_VDEV_LEN, "%s%s%u", prefix, letters + at, partition);
-	else
-		snprintf(text, XEN_VDEV_LEN, "%s%s", prefix, letters + at);
-}
-
-void
-xen_vdev_print(uint32_t device, char text[static XEN_VDEV_LEN])
-{
-	if (device >> 28 == 1)
-		print_name("xvd", device >> 8 & DISK_MOST, device & PARTITION_MOST, text);
-	else if ((device & ~0xffu) == MAJOR_XVD)
-		print_name("xvd", device >> 4 & 15, device & 15, text);
-	else if ((device & ~0xffu) == MAJOR_SD)
-		print_name("sd", device >> 4 & 15, device & 15, text);
-	else if ((device & ~0x7fu) == MAJOR_HD_1)
-		print_name("hd", device >> 6 & 1, device & 63, text);
-	else if ((device & ~0x7fu) == MAJOR_HD_2)
-		print_name("hd", 2 + (device >> 6 & 1), device & 63, text);
-	else
-		snprintf(text, XEN_VDEV_LEN, "%u", device);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The texts of xenstore's nodes to values: what a guest wrote about its rings (<xen/io/blkif.h>, "Frontend XenBus Nodes"), what a toolstack wrote about a disk, and the names
- * of virtual disks (Xen's xen-vbd-interface(7)).
+ * The texts of xenstore's nodes to values: what a guest wrote about its rings (<xen/io/blkif.h>, "Frontend XenBus Nodes"), and what a toolstack
+ * wrote about a disk. (Names of virtual disks: base/vdev.h.)
  *
  * All that a guest wrote is hostile, and what a toolstack wrote is checked no less. A value is what xenstore gave: bytes that may contain NUL, with their length. Numbers are
  * decimal digits and nothing else.
@@ -31,8 +31,8 @@ typedef int xen_read_node(void *owner, const char *name, char *value);
 /* The frontend's rings as it wrote them. At most `rings_most` (1..LIMIT_LANES) of them; each reference and each channel at most once, because two rings over one page could each
  * change what the other has checked. abi, rings, pages, channels and refs are filled; `anew` is the caller's.
  * 0; -EBADMSG with a sentence that names the node; or what reading failed with. */
-int xen_rings_parse(xen_read_node *read, void *owner, unsigned rings_most, struct msg_xen_rings *rings,
-    struct error *error);
+int xen_rings_parse(
+    xen_read_node *read, void *owner, unsigned rings_most, struct msg_xen_rings *rings, struct error *error);
 
 /* One digit. What is no state of xenbus, or no node at all (length < 0), is XENBUS_UNKNOWN. */
 enum xenbus_state xen_state_parse(const char *value, int length);
@@ -55,11 +55,5 @@ int xen_mode_parse(const char *value, size_t length, uint8_t *mode);
 
 /* A whole number, at most `most`, from a path's component or a value. -EINVAL. */
 int xen_number_parse(const char *value, size_t length, uint32_t most, uint32_t *number);
-
-#define XEN_VDEV_LEN 32
-/* "xvda", "xvdb3", "xvdaa", "sda1", "hdc", "d17p2", or the number itself ("51712", "0xca00") to a virtual device number. -EINVAL. */
-int xen_vdev_parse(const char *text, uint32_t *device, struct error *error);
-/* The name that a Linux guest gives it, or the number where none is defined. */
-void xen_vdev_print(uint32_t device, char text[static XEN_VDEV_LEN]);
 
 #endif

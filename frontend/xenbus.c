@@ -10,8 +10,8 @@
 const char *
 xenbus_state_name(enum xenbus_state state)
 {
-	static const char *const names[] = {"Unknown", "Initialising", "InitWait", "Initialised", "Connected", "Closing",
-	    "Closed", "Reconfiguring", "Reconfigured"};
+	static const char *const names[] = {"Unknown", "Initialising", "InitWait", "Initialised", "Connected",
+	    "Closing", "Closed", "Reconfiguring", "Reconfigured"};
 
 	return (unsigned)state < ARRAY_LENGTH(names) ? names[state] : names[0];
 }
@@ -87,11 +87,14 @@ note_lost(struct xenbus *bus)
 	return bus->is_offline ? 0 : XENBUS_ASK_DEVICE;
 }
 
+/* A process that is there may have rings of its predecessor's, to answer what is in them with errors. */
 static unsigned
-note_over(struct xenbus *bus)
+note_over(struct xenbus *bus, bool has_rings)
 {
 	unsigned actions = bus->device == XENBUS_OVER ? 0 : XENBUS_WRITE_ERROR;
 
+	if (actions && bus->rings == XENBUS_RINGS_NONE && has_rings)
+		note_rings(bus, XENBUS_RINGS_UP);
 	bus->device = XENBUS_OVER;
 	return actions;
 }
@@ -111,7 +114,7 @@ note_lie(struct xenbus *bus)
 {
 	if (bus->rings == XENBUS_RINGS_ASKED || bus->rings == XENBUS_RINGS_UP)
 		bus->is_lying = true;
-	return note_over(bus);
+	return note_over(bus, false);
 }
 
 static unsigned
@@ -129,7 +132,8 @@ note_late(struct xenbus *bus)
 {
 	unsigned actions = bus->is_removing ? XENBUS_TELL_HELD : 0;
 
-	if (bus->rings == XENBUS_RINGS_LEAVING && (bus->is_dead || bus->is_vanished || bus->is_offline) && !bus->is_told) {
+	if (bus->rings == XENBUS_RINGS_LEAVING && (bus->is_dead || bus->is_vanished || bus->is_offline) &&
+	    !bus->is_told) {
 		bus->is_told = true;
 		actions |= XENBUS_TELL_GONE;
 	}
@@ -155,7 +159,7 @@ note(struct xenbus *bus, const struct xenbus_event *event)
 	case XENBUS_ON_DEVICE_LOST:
 		return note_lost(bus);
 	case XENBUS_ON_DEVICE_OVER:
-		return note_over(bus);
+		return note_over(bus, event->has_rings);
 	case XENBUS_ON_RINGS_UP:
 		if (bus->rings == XENBUS_RINGS_ASKED)
 			note_rings(bus, XENBUS_RINGS_UP);

@@ -66,7 +66,7 @@ enum xenbus_kind {
 	XENBUS_ON_VANISHED,      /* our nodes are gone */
 	XENBUS_ON_DEVICE,        /* the lease is up: `has_rings` */
 	XENBUS_ON_DEVICE_LOST,   /* netbus-attach-xen is gone, and what it had mapped */
-	XENBUS_ON_DEVICE_OVER,   /* refused, revoked, ... */
+	XENBUS_ON_DEVICE_OVER,   /* refused, revoked, ...: `has_rings` */
 	XENBUS_ON_RINGS_UP,      /* the answer to XENBUS_SEND_RINGS */
 	XENBUS_ON_RINGS_REFUSED, /* the other one, or the nodes could not be used */
 	XENBUS_ON_RINGS_DOWN,    /* the answer to XENBUS_SEND_CLOSE */
@@ -82,7 +82,8 @@ struct xenbus_event {
 	enum xenbus_state state;
 	bool is_online;
 	bool is_renewed; /* the rings that the frontend names are not those that were sent */
-	bool has_rings;  /* they are mapped already: netbus-xenwatch was started again */
+	bool
+	    has_rings; /* they are mapped already, or may be: netbus-xenwatch was started again, or the lease was not to be had again */
 };
 
 /* To be carried out in this order; those of the store in one transaction. */
@@ -93,7 +94,7 @@ enum xenbus_action {
 	XENBUS_WRITE_STATE = 1 << 3, /* xenbus.backend */
 	XENBUS_SEND_RINGS = 1 << 4,  /* as new ones, unless xenbus_is_recovery() */
 	XENBUS_SEND_CLOSE = 1 << 5,
-	XENBUS_ASK_DEVICE = 1 << 6, /* after a while */
+	XENBUS_ASK_DEVICE = 1 << 6,   /* after a while */
 	XENBUS_REMOVE_NODES = 1 << 7, /* those that are ours to remove */
 	XENBUS_TELL_HELD = 1 << 8,
 	XENBUS_TELL_GONE = 1 << 9,

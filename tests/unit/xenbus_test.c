@@ -30,12 +30,10 @@ pack(const struct xenbus *bus)
 static struct xenbus
 unpack(unsigned packed)
 {
-	struct xenbus bus = {.backend = packed & 15,
-	    .frontend = packed >> 4 & 15,
-	    .device = packed >> 8 & 3,
-	    .rings = packed >> 10 & 3};
-	bool *const flags[] = {&bus.is_offline, &bus.is_removing, &bus.is_spoiled, &bus.is_stale, &bus.is_lying, &bus.is_dead,
-	    &bus.is_vanished, &bus.is_told, &bus.is_over};
+	struct xenbus bus = {
+	    .backend = packed & 15, .frontend = packed >> 4 & 15, .device = packed >> 8 & 3, .rings = packed >> 10 & 3};
+	bool *const flags[] = {&bus.is_offline, &bus.is_removing, &bus.is_spoiled, &bus.is_stale, &bus.is_lying,
+	    &bus.is_dead, &bus.is_vanished, &bus.is_told, &bus.is_over};
 
 	for (unsigned i = 0; i < ARRAY_LENGTH(flags); i++)
 		*flags[i] = packed >> (12 + i) & 1;
@@ -59,12 +57,14 @@ make_events(void)
 	event_count = 0;
 	for (unsigned state = XENBUS_UNKNOWN; state <= XENBUS_RECONFIGURED; state++)
 		for (unsigned flag = 0; flag < 2; flag++) {
-			add_event((struct xenbus_event){.kind = XENBUS_ON_FRONTEND, .state = state, .is_renewed = flag});
+			add_event(
+			    (struct xenbus_event){.kind = XENBUS_ON_FRONTEND, .state = state, .is_renewed = flag});
 			add_event((struct xenbus_event){.kind = XENBUS_ON_BACKEND, .state = state, .is_online = flag});
 		}
 	for (unsigned kind = XENBUS_ON_VANISHED; kind < XENBUS_KINDS; kind++)
 		add_event((struct xenbus_event){.kind = kind});
 	add_event((struct xenbus_event){.kind = XENBUS_ON_DEVICE, .has_rings = true});
+	add_event((struct xenbus_event){.kind = XENBUS_ON_DEVICE_OVER, .has_rings = true});
 }
 
 /* ---- what must hold for each step ---- */
@@ -167,7 +167,8 @@ check_repeated(const struct xenbus *after, const struct xenbus_event *event)
 		return;
 	actions = xenbus_step(&again, event) & ~(unsigned)XENBUS_PUBLISH;
 	/* One refusal answers one question, and what follows may be the next question. */
-	if (event->kind != XENBUS_ON_RINGS_REFUSED && event->kind != XENBUS_ON_RINGS_DOWN && event->kind != XENBUS_ON_RINGS_UP)
+	if (event->kind != XENBUS_ON_RINGS_REFUSED && event->kind != XENBUS_ON_RINGS_DOWN &&
+	    event->kind != XENBUS_ON_RINGS_UP)
 		assert_int_equal(actions, 0);
 }
 
@@ -423,7 +424,8 @@ goes_on_where_rings_are_served_when_xenwatch_was_started_again(void **state)
 	struct xenbus bus = xenbus_found(XENBUS_CONNECTED, XENBUS_CONNECTED, true);
 
 	(void)state;
-	assert_int_equal(step(&bus, (struct xenbus_event){.kind = XENBUS_ON_DEVICE, .has_rings = true}), XENBUS_PUBLISH);
+	assert_int_equal(
+	    step(&bus, (struct xenbus_event){.kind = XENBUS_ON_DEVICE, .has_rings = true}), XENBUS_PUBLISH);
 	assert_int_equal(bus.rings, XENBUS_RINGS_UP);
 	assert_int_equal(frontend_says(&bus, XENBUS_CONNECTED), 0);
 }
@@ -493,8 +495,7 @@ never_serves_a_liar_again(void **state)
 	struct xenbus bus = connected_disk();
 
 	(void)state;
-	assert_int_equal(
-	    happens(&bus, XENBUS_ON_LIE), XENBUS_WRITE_ERROR | XENBUS_WRITE_STATE | XENBUS_SEND_CLOSE);
+	assert_int_equal(happens(&bus, XENBUS_ON_LIE), XENBUS_WRITE_ERROR | XENBUS_WRITE_STATE | XENBUS_SEND_CLOSE);
 	assert_int_equal(happens(&bus, XENBUS_ON_RINGS_DOWN), 0);
 	assert_int_equal(frontend_says(&bus, XENBUS_INITIALISED), 0);
 	assert_int_equal(frontend_says(&bus, XENBUS_CLOSED), XENBUS_WRITE_STATE);
@@ -525,7 +526,8 @@ has_the_process_ended_that_does_not_let_go_of_a_dead_domain(void **state)
 	assert_int_equal(happens(&bus, XENBUS_ON_DOMAIN_GONE), XENBUS_SEND_CLOSE);
 	assert_int_equal(happens(&bus, XENBUS_ON_LATE), XENBUS_TELL_GONE);
 	assert_int_equal(happens(&bus, XENBUS_ON_LATE), 0);
-	assert_int_equal(happens(&bus, XENBUS_ON_DEVICE_LOST), XENBUS_WRITE_STATE | XENBUS_REMOVE_NODES | XENBUS_FORGET);
+	assert_int_equal(
+	    happens(&bus, XENBUS_ON_DEVICE_LOST), XENBUS_WRITE_STATE | XENBUS_REMOVE_NODES | XENBUS_FORGET);
 }
 
 static void
