@@ -51,26 +51,35 @@ CONFIG := daemon/config.c daemon/config_xen.c
 SHARED := daemon/channel.c $(CONFIG) daemon/custody.c
 ATTACH := daemon/attach.c daemon/attach_lane.c daemon/attach_release.c daemon/channel.c daemon/custody.c
 
-PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin
+PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin $(if $(filter yes,$(XEN)),netbus-attach-xen netbus-xenwatch)
 SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
 SOURCES_netbus-attach  := $(ATTACH) daemon/attach_nbd.c
+SOURCES_netbus-attach-xen := $(ATTACH) $(wildcard daemon/attach_xen*.c)
+SOURCES_netbus-xenwatch := $(wildcard daemon/xenwatch*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-join    := daemon/join.c daemon/join_files.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-admin   := $(wildcard admin/*.c)
+# What only a Xen host needs.
+XEN_PROGRAMS := netbus-xen-dm
+PROGRAMS += $(if $(filter yes,$(XEN)),$(XEN_PROGRAMS))
+SOURCES_netbus-xen-dm  := $(wildcard daemon/xen_dm*.c)
 
 LIBS_netbusd        := -lyaml -lseccomp
 LIBS_netbus-gate    := -lseccomp
 LIBS_netbus-session := -lssl -lcrypto -luring -lseccomp
 LIBS_netbus-attach  := -lssl -lcrypto -lseccomp
+LIBS_netbus-attach-xen := -lssl -lcrypto -lseccomp -lxengnttab -lxenevtchn
+LIBS_netbus-xenwatch := -lxenstore -lseccomp
 LIBS_netbus-broker  := -lsqlite3 -lyaml -lsodium -ljansson -lseccomp
 LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-enrol   := -lseccomp
 LIBS_netbus-join    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-admin   := -ljansson -lyaml -lsodium -lcrypto
+LIBS_netbus-xen-dm  := -lxenstore -ljansson -lseccomp
 LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson $(XEN_LIBS)
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(call sources,tests/unit/*_test.c))
@@ -87,7 +96,7 @@ T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
 
 all: $(PROGRAMS:%=$(BUILD)/bin/%) compile_commands.json ## build all programs
-	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; netbus-xenwatch and netbus-attach-xen are left out')
+	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; $(XEN_PROGRAMS) left out')
 
 # ---- set-up ------------------------------------------------------------------------------------------------------
 
