@@ -41,34 +41,45 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
 XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
-XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen%
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/sim/%
 XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
 buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
 sources     = $(call buildable,$(wildcard $(1)))
 
 # What several processes share.
-SHARED := daemon/channel.c daemon/config.c daemon/custody.c
+CONFIG := daemon/config.c daemon/config_xen.c
+SHARED := daemon/channel.c $(CONFIG) daemon/custody.c
+ATTACH := daemon/attach.c daemon/attach_lane.c daemon/attach_release.c daemon/channel.c daemon/custody.c
 
-PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin
-SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c daemon/config.c
+PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin $(if $(filter yes,$(XEN)),netbus-attach-xen netbus-xenwatch)
+SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
-SOURCES_netbus-attach  := $(filter-out daemon/attach_xen%,$(wildcard daemon/attach*.c)) daemon/channel.c daemon/custody.c
-SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c daemon/config.c
+SOURCES_netbus-attach  := $(ATTACH) daemon/attach_nbd.c
+SOURCES_netbus-attach-xen := $(ATTACH) $(wildcard daemon/attach_xen*.c)
+SOURCES_netbus-xenwatch := $(wildcard daemon/xenwatch*.c) daemon/channel.c daemon/outbox.c
+SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-join    := daemon/join.c daemon/join_files.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-admin   := $(wildcard admin/*.c)
+# What only a Xen host needs.
+XEN_PROGRAMS := netbus-xen-dm
+PROGRAMS += $(if $(filter yes,$(XEN)),$(XEN_PROGRAMS))
+SOURCES_netbus-xen-dm  := $(wildcard daemon/xen_dm*.c)
 
 LIBS_netbusd        := -lyaml -lseccomp
 LIBS_netbus-gate    := -lseccomp
 LIBS_netbus-session := -lssl -lcrypto -luring -lseccomp
 LIBS_netbus-attach  := -lssl -lcrypto -lseccomp
+LIBS_netbus-attach-xen := -lssl -lcrypto -lseccomp -lxengnttab -lxenevtchn
+LIBS_netbus-xenwatch := -lxenstore -lseccomp
 LIBS_netbus-broker  := -lsqlite3 -lyaml -lsodium -ljansson -lseccomp
 LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-enrol   := -lseccomp
 LIBS_netbus-join    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-admin   := -ljansson -lyaml -lsodium -lcrypto
+LIBS_netbus-xen-dm  := -lxenstore -ljansson -lseccomp
 LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson $(XEN_LIBS)
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(call sources,tests/unit/*_test.c))
@@ -85,7 +96,7 @@ T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
 
 all: $(PROGRAMS:%=$(BUILD)/bin/%) compile_commands.json ## build all programs
-	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; netbus-xenwatch and netbus-attach-xen are left out')
+	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; $(XEN_PROGRAMS) left out')
 
 # ---- set-up ------------------------------------------------------------------------------------------------------
 
@@ -130,15 +141,33 @@ $(BUILD)/bin/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,daemon/config.c daemon/channel.c) $(ARCHIVES)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(CONFIG) daemon/channel.c) $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,daemon/config.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,$(CONFIG) daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
 
 $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
+
+# The simulator of a Xen guest (tests/sim/sim.h): no part of the product.
+SIM := $(if $(filter yes,$(XEN)),$(addprefix $(BUILD)/sim/,guest xenwatch libxengnttab.so.1 libxenevtchn.so.1))
+
+$(BUILD)/sim/guest: $(call object,$(wildcard tests/sim/guest*.c))
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/sim/xenwatch: $(call object,tests/sim/xenwatch.c daemon/channel.c) $(ARCHIVES)
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(call object,tests/sim/xenwatch.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group
+
+$(BUILD)/sim/lib%.so.1: tests/sim/xen_libs.c tests/sim/xen_libs.map tests/sim/sim.h | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -Wl,--version-script=tests/sim/xen_libs.map -o $@ tests/sim/xen_libs.c
 
 # The lease engine's model checker and simulator (tests/model).
 MODEL_TOOLS := check simulate
@@ -153,6 +182,19 @@ $(BUILD)/model/$(1): $(call object,$(MODEL_$(1))) $(ARCHIVES)
 	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(MODEL_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
 endef
 $(foreach t,$(MODEL_TOOLS),$(eval $(call model_tool,$(t))))
+
+# What stands in for the two Xen programs where only what the others do with them is tested.
+STANDINS := netbus-xenwatch netbus-attach-xen
+STANDIN_netbus-xenwatch   := tests/standin/xenwatch.c daemon/channel.c
+STANDIN_netbus-attach-xen := tests/standin/attach_xen.c $(ATTACH)
+
+define standin
+$(BUILD)/standin/$(1): $(call object,$(STANDIN_$(1))) $(ARCHIVES)
+	@mkdir -p $$(@D)
+	@echo '  LINK  $(1) (stand-in)'
+	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(STANDIN_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
+endef
+$(foreach t,$(STANDINS),$(eval $(call standin,$(t))))
 
 # The bench: a load generator and the server that shows the limit of the machine.
 BENCH_TOOLS := generator limit_server limit_proxy
@@ -190,10 +232,10 @@ $(FUZZ_BUILD)/lib/$(1).a: $(call fuzz_object,$(call sources,$(1)/*.c))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call fuzz_archive,$(f))))
 
-$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,daemon/config.c) $(FUZZ_ARCHIVES)
+$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,$(CONFIG)) $(FUZZ_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
-	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,daemon/config.c) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
+	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,$(CONFIG)) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
 
 fuzzers: $(FUZZERS:%=$(FUZZ_BUILD)/bin/%)
 
@@ -210,7 +252,7 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%)
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%) $(SIM) $(STANDINS:%=$(BUILD)/standin/%)
 
 check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit model arch golden fuzz system
