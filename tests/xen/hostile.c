@@ -18,6 +18,8 @@
 #include <string.h>
 #include <time.h>
 
+#define BARRED_MS 10000
+
 static int
 print_counts(const struct hostile *hostile)
 {
@@ -57,6 +59,17 @@ roll_shape(struct hostile *hostile)
 	    .order = (unsigned)dice_below(&hostile->dice, GUEST_ORDER_MAX + 1)};
 }
 
+/* A backend that says what is wrong does not serve any more, perhaps: whether it does is known soon. */
+static int64_t
+patience(struct hostile *hostile)
+{
+	char *error = guest_read(&hostile->disk, hostile->disk.backend, "error");
+	int64_t ms = error ? BARRED_MS : ANSWER_MS;
+
+	free(error);
+	return ms;
+}
+
 /* The backend must have let go of the old rings and take new ones. */
 static void
 reconnect(struct hostile *hostile)
@@ -66,7 +79,7 @@ reconnect(struct hostile *hostile)
 
 	hostile_forget(hostile);
 	guest_close(&hostile->disk, ANSWER_MS);
-	if (!guest_connect(&hostile->disk, shape, ANSWER_MS)) {
+	if (!guest_connect(&hostile->disk, shape, patience(hostile))) {
 		state = guest_backend_state(&hostile->disk);
 		if (state != GUEST_GONE && state < GUEST_CLOSING)
 			hostile_wrong(
@@ -108,6 +121,7 @@ go(struct hostile *hostile, int64_t until, bool lies)
 				hostile_wrong(hostile, "an honest frontend was disconnected");
 			continue;
 		}
+		hostile->lies = dice_below(&hostile->dice, 4) == 0;
 		ring_time(hostile);
 		hostile_check_service(hostile, 2);
 		if (dice_below(&hostile->dice, 2))

@@ -50,6 +50,7 @@ struct hostile {
 	uint32_t generation[HONEST_BLOCKS]; /* what was written there last; 0: nothing yet */
 	uint32_t generations;
 	bool connected;
+	bool lies;        /* acts are thrown that may end the service for good */
 	const char *only; /* an act's name, or NULL */
 	uint64_t connects[GUEST_ABIS], thrown_out, honest_writes, honest_reads;
 	uint64_t node_acts;

@@ -515,38 +515,39 @@ static const struct act {
 	const char *name;
 	unsigned weight;
 	enum fate fate;
+	bool lie;       /* no honest frontend can do this: a backend may end its service for good */
 	spoiler *spoil; /* one request; or: */
 	act_function *run;
 } acts[] = {
-    {"operation", 4, FATE_REFUSED, spoil_operation, NULL},
-    {"barrier", 2, FATE_ANY, spoil_barrier, NULL},
-    {"segments", 4, FATE_REFUSED, spoil_segments, NULL},
-    {"first-after-last", 4, FATE_REFUSED, spoil_order, NULL},
-    {"beyond-the-page", 4, FATE_REFUSED, spoil_page_end, NULL},
-    {"out-of-range", 8, FATE_REFUSED, spoil_range, NULL},
-    {"odd-sectors", 4, FATE_ANY, spoil_alignment, NULL},
-    {"huge-id", 4, FATE_ANY, spoil_id, NULL},
-    {"never-granted", 8, FATE_REFUSED, spoil_reference, NULL},
-    {"read-into-read-only", 6, FATE_REFUSED, spoil_read_only, NULL},
-    {"discard", 6, FATE_ANY, spoil_discard, NULL},
-    {"indirect-operation", 3, FATE_REFUSED, spoil_inner, NULL},
-    {"indirect-count", 4, FATE_REFUSED, spoil_indirect_count, NULL},
-    {"indirect-never-granted", 6, FATE_REFUSED, spoil_indirect_pages, NULL},
-    {"indirect-segment", 4, FATE_REFUSED, spoil_indirect_segment, NULL},
-    {"indirect-nonsense", 4, FATE_ANY, spoil_indirect_all, NULL},
-    {"nonsense", 4, FATE_ANY, spoil_everything, NULL},
-    {"change-published", 8, FATE_ANY, NULL, act_change_published},
-    {"change-indirect", 6, FATE_ANY, NULL, act_change_indirect},
-    {"take-back-grant", 6, FATE_ANY, NULL, act_take_back},
-    {"granted-elsewhere", 4, FATE_REFUSED, NULL, act_granted_elsewhere},
-    {"same-id", 3, FATE_ANY, NULL, act_same_id},
-    {"event-storm", 1, FATE_ANY, NULL, act_event_storm},
-    {"flood", 4, FATE_ANY, NULL, act_flood},
-    {"req_prod-ahead", 1, FATE_ANY, NULL, act_ahead},
-    {"req_prod-backwards", 1, FATE_ANY, NULL, act_backwards},
-    {"indices", 1, FATE_ANY, NULL, act_indices},
-    {"scribble", 1, FATE_ANY, NULL, act_scribble},
-    {"unshare-ring", 1, FATE_ANY, NULL, act_unshare_ring},
+    {"operation", 4, FATE_REFUSED, false, spoil_operation, NULL},
+    {"barrier", 2, FATE_ANY, false, spoil_barrier, NULL},
+    {"segments", 4, FATE_REFUSED, true, spoil_segments, NULL},
+    {"first-after-last", 4, FATE_REFUSED, true, spoil_order, NULL},
+    {"beyond-the-page", 4, FATE_REFUSED, true, spoil_page_end, NULL},
+    {"out-of-range", 8, FATE_REFUSED, false, spoil_range, NULL},
+    {"odd-sectors", 4, FATE_ANY, false, spoil_alignment, NULL},
+    {"huge-id", 4, FATE_ANY, false, spoil_id, NULL},
+    {"never-granted", 8, FATE_REFUSED, false, spoil_reference, NULL},
+    {"read-into-read-only", 6, FATE_REFUSED, false, spoil_read_only, NULL},
+    {"discard", 6, FATE_ANY, false, spoil_discard, NULL},
+    {"indirect-operation", 3, FATE_REFUSED, true, spoil_inner, NULL},
+    {"indirect-count", 4, FATE_REFUSED, true, spoil_indirect_count, NULL},
+    {"indirect-never-granted", 6, FATE_REFUSED, false, spoil_indirect_pages, NULL},
+    {"indirect-segment", 4, FATE_REFUSED, true, spoil_indirect_segment, NULL},
+    {"indirect-nonsense", 4, FATE_ANY, true, spoil_indirect_all, NULL},
+    {"nonsense", 4, FATE_ANY, true, spoil_everything, NULL},
+    {"change-published", 8, FATE_ANY, true, NULL, act_change_published},
+    {"change-indirect", 6, FATE_ANY, true, NULL, act_change_indirect},
+    {"take-back-grant", 6, FATE_ANY, false, NULL, act_take_back},
+    {"granted-elsewhere", 4, FATE_REFUSED, false, NULL, act_granted_elsewhere},
+    {"same-id", 3, FATE_ANY, false, NULL, act_same_id},
+    {"event-storm", 1, FATE_ANY, false, NULL, act_event_storm},
+    {"flood", 4, FATE_ANY, false, NULL, act_flood},
+    {"req_prod-ahead", 1, FATE_ANY, true, NULL, act_ahead},
+    {"req_prod-backwards", 1, FATE_ANY, true, NULL, act_backwards},
+    {"indices", 1, FATE_ANY, true, NULL, act_indices},
+    {"scribble", 1, FATE_ANY, true, NULL, act_scribble},
+    {"unshare-ring", 1, FATE_ANY, true, NULL, act_unshare_ring},
 };
 _Static_assert(LENGTH(acts) <= ACTS_MAX, "a tally for each");
 
@@ -632,8 +633,9 @@ act_flood(struct hostile *hostile, unsigned ring, unsigned act)
 	hostile->tally[act].thrown++;
 	hostile->tally[act].done++;
 	while (room-- > 0) {
-		while (!acts[kind = (unsigned)dice_below(&hostile->dice, LENGTH(acts))].spoil)
-			;
+		do
+			kind = (unsigned)dice_below(&hostile->dice, LENGTH(acts));
+		while (!acts[kind].spoil || (acts[kind].lie && !hostile->lies));
 		request = good(hostile);
 		/* Indirect ones share their pages, so that one of them may be another's. */
 		acts[kind].spoil(hostile, &request);
@@ -646,6 +648,12 @@ act_flood(struct hostile *hostile, unsigned ring, unsigned act)
 }
 
 static unsigned
+weight_of(const struct hostile *hostile, unsigned act)
+{
+	return acts[act].lie && !hostile->lies ? 0 : acts[act].weight;
+}
+
+static unsigned
 choose(struct hostile *hostile)
 {
 	unsigned i, sum = 0, rolled;
@@ -653,11 +661,11 @@ choose(struct hostile *hostile)
 	for (i = 0; i < LENGTH(acts); i++) {
 		if (hostile->only && strcmp(hostile->only, acts[i].name) == 0)
 			return i;
-		sum += acts[i].weight;
+		sum += weight_of(hostile, i);
 	}
 	rolled = (unsigned)dice_below(&hostile->dice, sum);
-	for (i = 0; rolled >= acts[i].weight; i++)
-		rolled -= acts[i].weight;
+	for (i = 0; rolled >= weight_of(hostile, i); i++)
+		rolled -= weight_of(hostile, i);
 	return i;
 }
 
