@@ -39,6 +39,13 @@ FOLDERS := base wire policy authz crypto db backend frontend
 ARCHIVES := $(FOLDERS:%=$(BUILD)/lib/%.a)
 object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
+# Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
+XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen%
+XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
+buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
+sources     = $(call buildable,$(wildcard $(1)))
+
 # What several processes share.
 SHARED := daemon/channel.c daemon/config.c daemon/custody.c
 
@@ -46,7 +53,7 @@ PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbu
 SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c daemon/config.c
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
-SOURCES_netbus-attach  := $(wildcard daemon/attach*.c) daemon/channel.c daemon/custody.c
+SOURCES_netbus-attach  := $(filter-out daemon/attach_xen%,$(wildcard daemon/attach*.c)) daemon/channel.c daemon/custody.c
 SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c daemon/config.c
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
@@ -62,15 +69,15 @@ LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-enrol   := -lseccomp
 LIBS_netbus-join    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-admin   := -ljansson -lyaml -lsodium -lcrypto
-LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson
+LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson $(XEN_LIBS)
 
-UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
-FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-TOOLS      := $(patsubst tests/tool/%.c,%,$(wildcard tests/tool/*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(call sources,tests/unit/*_test.c))
+FUZZERS    := $(patsubst tests/fuzz/%.c,%,$(call sources,tests/fuzz/fuzz_*.c))
+TOOLS      := $(patsubst tests/tool/%.c,%,$(call sources,tests/tool/*.c))
 
-C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.c))
-H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(wildcard $(d)/*.h))
-T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
+C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.c))
+H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.h))
+T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 
 .PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill check-xen bench bench-quick bench-revoke bench-policy lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
@@ -78,6 +85,7 @@ T_FILES := $(wildcard tests/*/*.c tests/*/*.h)
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
 
 all: $(PROGRAMS:%=$(BUILD)/bin/%) compile_commands.json ## build all programs
+	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; netbus-xenwatch and netbus-attach-xen are left out')
 
 # ---- set-up ------------------------------------------------------------------------------------------------------
 
@@ -107,7 +115,7 @@ $(BUILD)/obj/%.o: %.c | $(BUILD)/setup.ok
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 define folder_archive
-$(BUILD)/lib/$(1).a: $(call object,$(wildcard $(1)/*.c))
+$(BUILD)/lib/$(1).a: $(call object,$(call sources,$(1)/*.c))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^
@@ -183,7 +191,7 @@ $(FUZZ_BUILD)/obj/%.o: %.c | $(BUILD)/setup.ok
 	$(Q)clang $(CPPFLAGS) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 define fuzz_archive
-$(FUZZ_BUILD)/lib/$(1).a: $(call fuzz_object,$(wildcard $(1)/*.c))
+$(FUZZ_BUILD)/lib/$(1).a: $(call fuzz_object,$(call sources,$(1)/*.c))
 	@mkdir -p $$(@D)
 	@rm -f $$@
 	$$(Q)ar rcs $$@ $$^

@@ -46,6 +46,15 @@
 
 #define ALWAYS 0u
 
+/* <xen/sys/gntdev.h> and <xen/sys/evtchn.h>, which may not be there; tests/unit/xen_port_test.c holds these against them. */
+#define GNTDEV_MAP_GRANT_REF        _IOC(_IOC_NONE, 'G', 0, 24)
+#define GNTDEV_UNMAP_GRANT_REF      _IOC(_IOC_NONE, 'G', 1, 16)
+#define GNTDEV_GET_OFFSET_FOR_VADDR _IOC(_IOC_NONE, 'G', 2, 24)
+#define GNTDEV_GRANT_COPY           _IOC(_IOC_NONE, 'G', 8, 16)
+#define EVTCHN_BIND_INTERDOMAIN     _IOC(_IOC_NONE, 'E', 1, 8)
+#define EVTCHN_UNBIND               _IOC(_IOC_NONE, 'E', 3, 4)
+#define EVTCHN_NOTIFY               _IOC(_IOC_NONE, 'E', 4, 4)
+
 /* ---- calls that are fine with any arguments ---- */
 
 struct plain_call {
@@ -260,6 +269,14 @@ static const struct checked_call checked_calls[] = {
     IOCTL(SANDBOX_FILE_IO, BLKROTATIONAL),
     IOCTL(SANDBOX_FILE_IO, BLKDISCARD),
     IOCTL(SANDBOX_FILE_IO, BLKZEROOUT),
+    /* Of these, what is asked stands behind a pointer, which no filter sees: Xen checks it. Mapping itself is mmap. */
+    IOCTL(SANDBOX_XEN, GNTDEV_MAP_GRANT_REF),
+    IOCTL(SANDBOX_XEN, GNTDEV_UNMAP_GRANT_REF),
+    IOCTL(SANDBOX_XEN, GNTDEV_GET_OFFSET_FOR_VADDR),
+    IOCTL(SANDBOX_XEN, GNTDEV_GRANT_COPY),
+    IOCTL(SANDBOX_XEN, EVTCHN_BIND_INTERDOMAIN),
+    IOCTL(SANDBOX_XEN, EVTCHN_UNBIND),
+    IOCTL(SANDBOX_XEN, EVTCHN_NOTIFY),
     URING(IORING_REGISTER_BUFFERS),
     URING(IORING_UNREGISTER_BUFFERS),
     URING(IORING_REGISTER_FILES),

@@ -26,6 +26,8 @@ enum sandbox_need {
 	SANDBOX_NET = 1 << 4,      /* socket/bind/listen/connect, IPv4 and IPv6 TCP only */
 	SANDBOX_FILES = 1 << 5,    /* openat/rename/unlink/fsync/...: for the broker, inside Landlock's bounds */
 	SANDBOX_TIMERFD = 1 << 6,  /* timerfd, eventfd, signalfd creation after the lock-down */
+	SANDBOX_XEN =
+	    1 << 7, /* the ioctls of open grant and event channel devices: map, unmap, copy; bind, unbind, notify */
 	SANDBOX_KILL_SELF_ONLY = 0,
 };
 

@@ -44,6 +44,8 @@
 #define LIMIT_NBD_REQUEST       (32u << 20) /* bytes of one NBD READ/WRITE (NBD protocol: "maximum block size" default) */
 #define LIMIT_NBD_OPTION        4096u       /* bytes of one NBD option */
 #define LIMIT_NBD_CLIENTS       16u
+#define LIMIT_XEN_RING_PAGES    16u         /* pages of one ring of a vbd */
+#define LIMIT_XEN_SEGMENTS      1024u       /* segments of one request of a vbd, of a page at most each: 4 MiB */
 #define LIMIT_ENROL_MESSAGE     12800u      /* bytes of one message of enrol/1 */
 #define LIMIT_ENROL_MS          10000u      /* from the first byte of an enrolment to its answer */
 #define LIMIT_ENROL_CHAIN       4096u       /* bytes of a new certificate and what stands between it and a CA */
