@@ -41,20 +41,23 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
 XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
-XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen%
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/sim/%
 XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
 buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
 sources     = $(call buildable,$(wildcard $(1)))
 
 # What several processes share.
-SHARED := daemon/channel.c daemon/config.c daemon/custody.c
+CONFIG := daemon/config.c daemon/config_xen.c
+SHARED := daemon/channel.c $(CONFIG) daemon/custody.c
+ATTACH := daemon/attach.c daemon/attach_lane.c daemon/attach_release.c daemon/channel.c daemon/custody.c
 
-PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin
-SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c daemon/config.c
+PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin $(if $(filter yes,$(XEN)),netbus-attach-xen)
+SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
-SOURCES_netbus-attach  := $(filter-out daemon/attach_xen%,$(wildcard daemon/attach*.c)) daemon/channel.c daemon/custody.c
-SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c daemon/config.c
+SOURCES_netbus-attach  := $(ATTACH) daemon/attach_nbd.c
+SOURCES_netbus-attach-xen := $(ATTACH) $(wildcard daemon/attach_xen*.c)
+SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-join    := daemon/join.c daemon/join_files.c daemon/enrol_stream.c daemon/channel.c
@@ -64,6 +67,7 @@ LIBS_netbusd        := -lyaml -lseccomp
 LIBS_netbus-gate    := -lseccomp
 LIBS_netbus-session := -lssl -lcrypto -luring -lseccomp
 LIBS_netbus-attach  := -lssl -lcrypto -lseccomp
+LIBS_netbus-attach-xen := -lssl -lcrypto -lseccomp -lxengnttab -lxenevtchn
 LIBS_netbus-broker  := -lsqlite3 -lyaml -lsodium -ljansson -lseccomp
 LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-enrol   := -lseccomp
@@ -130,15 +134,33 @@ $(BUILD)/bin/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,daemon/config.c daemon/channel.c) $(ARCHIVES)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(CONFIG) daemon/channel.c) $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,daemon/config.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call object,$(CONFIG) daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lcmocka
 
 $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
+
+# The simulator of a Xen guest (tests/sim/sim.h): no part of the product.
+SIM := $(if $(filter yes,$(XEN)),$(addprefix $(BUILD)/sim/,guest xenwatch libxengnttab.so.1 libxenevtchn.so.1))
+
+$(BUILD)/sim/guest: $(call object,$(wildcard tests/sim/guest*.c))
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/sim/xenwatch: $(call object,tests/sim/xenwatch.c daemon/channel.c) $(ARCHIVES)
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(call object,tests/sim/xenwatch.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group
+
+$(BUILD)/sim/lib%.so.1: tests/sim/xen_libs.c tests/sim/xen_libs.map tests/sim/sim.h | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -Wl,--version-script=tests/sim/xen_libs.map -o $@ tests/sim/xen_libs.c
 
 # The lease engine's model checker and simulator (tests/model).
 MODEL_TOOLS := check simulate
@@ -198,10 +220,10 @@ $(FUZZ_BUILD)/lib/$(1).a: $(call fuzz_object,$(call sources,$(1)/*.c))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call fuzz_archive,$(f))))
 
-$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,daemon/config.c) $(FUZZ_ARCHIVES)
+$(FUZZ_BUILD)/bin/%: $(FUZZ_BUILD)/obj/tests/fuzz/%.o $(call fuzz_object,$(CONFIG)) $(FUZZ_ARCHIVES)
 	@mkdir -p $(@D)
 	@echo '  LINK  $(@F)'
-	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,daemon/config.c) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
+	$(Q)clang -fsanitize=fuzzer,$(FUZZ_SANITIZE) -Wl,--as-needed -o $@ $< $(call fuzz_object,$(CONFIG)) -Wl,--start-group $(FUZZ_ARCHIVES) -Wl,--end-group $(LIBS_all)
 
 fuzzers: $(FUZZERS:%=$(FUZZ_BUILD)/bin/%)
 
@@ -218,7 +240,7 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%)
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%) $(SIM)
 
 check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit model arch golden fuzz system

@@ -54,6 +54,29 @@ reason_on_wire(uint16_t reason)
 	return row ? row->wire : REASON_REFUSED;
 }
 
+/* None that somebody decided, here or there, and none that says who is wrong. */
+static const uint16_t healing[] = {
+    REASON_AUDIT_UNAVAILABLE,
+    REASON_STATE_UNAVAILABLE,
+    REASON_SESSION_LOST,
+    REASON_STOPPING,
+    REASON_ORPHANED,
+    REASON_UNREACHABLE,
+    REASON_UNAVAILABLE,
+    REASON_TIMED_OUT,
+    REASON_TLS_FAILED,
+    REASON_SILENT,
+};
+
+bool
+reason_heals(uint16_t reason)
+{
+	for (size_t i = 0; i < sizeof healing / sizeof healing[0]; i++)
+		if (healing[i] == reason)
+			return true;
+	return false;
+}
+
 uint16_t
 reason_find(const char *name)
 {

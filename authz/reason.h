@@ -5,6 +5,7 @@
 #ifndef NETBUS_AUTHZ_REASON_H
 #define NETBUS_AUTHZ_REASON_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum reason {
@@ -19,6 +20,9 @@ const char *reason_name(uint16_t reason);
 const char *reason_sentence(uint16_t reason);
 /* What a peer may be told instead of it. */
 uint16_t reason_on_wire(uint16_t reason);
+/* Whether a lease that ended so may be had again by asking once more, with nobody having to do anything about it: then a guest may wait for that. Otherwise it is told that its
+ * device is gone. */
+bool reason_heals(uint16_t reason);
 /* The number of a name, or 0. */
 uint16_t reason_find(const char *name);
 

@@ -62,6 +62,8 @@ remote_over(struct remote *remote, uint16_t reason, uint64_t record, const char 
 	vsnprintf(remote->over_text, sizeof remote->over_text, format, arguments);
 	va_end(arguments);
 	stop_all(remote);
+	if (remote->events->on_ending)
+		remote->events->on_ending(remote->owner, reason);
 	remote_fail_all(remote, lost ? -EIO : -ESHUTDOWN);
 	defer_start(remote->loop, &remote->over, on_over_turn);
 }

@@ -25,6 +25,9 @@ struct remote_events {
 	/* The lane is over (refused, revoked, detached, lost). `reason`: a number of authz/reason.def as the exporter told it or as found here;
 	 * `record`: the exporter's audit record to quote, or 0. The owner may call remote_free() from here. */
 	void (*on_over)(void *owner, uint16_t reason, uint64_t record, const char *text);
+	/* The lane is about to be over for this reason: what is in flight completes with errors next, then comes on_over. From inside of the remote, so that the
+	 * owner can only note it: none of this header's functions. NULL: nobody wants to know. */
+	void (*on_ending)(void *owner, uint16_t reason);
 };
 
 /* Take the stream over and start: HELLO, then ATTACH or JOIN. */

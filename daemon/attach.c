@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * netbus-attach: the guest side of one lease. Started by the monitor for one attachment.
+ * netbus-attach and netbus-attach-xen: the guest side of one lease. Started by the monitor for one attachment.
  *
- * Hostile: the guest's NBD bytes and the exporter's TLS and netbus/1 bytes. It holds no key (netbus-keys signs and judges the exporter, which must be the
- * host that was asked for), makes no connection itself (the monitor brings connected sockets from the gate), opens no file. The monitor, the
+ * Hostile: what the guest says (attach_nbd.c, attach_xen.c) and the exporter's TLS and netbus/1 bytes. It holds no key (netbus-keys signs and judges the exporter, which must
+ * be the host that was asked for), makes no connection itself (the monitor brings connected sockets from the gate), opens no file once it is locked. The monitor, the
  * broker and netbus-keys are trusted.
  *
- * Descriptors: 3 monitor, 4 broker, 5 keys, 6 the listening unix socket for NBD clients.
+ * Descriptors: 3 monitor, 4 broker, 5 keys, 6 the guest's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,44 +21,26 @@
 #include "daemon/attach.h"
 #include "daemon/custody.h"
 
-enum { FD_MONITOR = 3, FD_BROKER = 4, FD_KEYS = 5, FD_NBD = 6 };
+enum { FD_MONITOR = 3, FD_BROKER = 4, FD_KEYS = 5 };
 
-/* How long NBD clients may take to read their last answers. */
-#define GOODBYE_MS 1000u
-
-static struct attach attach = {.nbd_fd = FD_NBD};
+static struct attach attach;
 
 /* ---- the end ---- */
 
-static void
-on_goodbye_late(struct timer *timer)
+void
+attach_quit(struct attach *self)
 {
-	(void)timer;
-	loop_quit(attach.loop, attach.exit_code);
+	loop_quit(self->loop, self->exit_code);
 }
 
-/* Not from inside a lane's own callback: closes all lanes, which completes what is in flight, and lets clients read the answers. */
+/* Not from inside a lane's own callback: closes all lanes, which completes what is in flight, and lets the guest see the answers. */
 static void
 say_goodbye(struct defer *defer)
 {
 	(void)defer;
 	for (unsigned i = LIMIT_LANES; i-- > 0;)
 		lane_close(&attach.lanes[i]);
-	if (attach.nbd)
-		nbd_server_end(attach.nbd);
-	if (attach.clients == 0)
-		loop_quit(attach.loop, attach.exit_code);
-	else
-		timer_start(attach.loop, &attach.goodbye_late, GOODBYE_MS * NS_PER_MS, on_goodbye_late);
-}
-
-void
-attach_client_left(struct attach *self)
-{
-	if (--self->clients == 0 && self->over)
-		loop_quit(self->loop, self->exit_code);
-	else
-		release_go_on(self);
+	guest_end(attach.guest, attach.reason);
 }
 
 void
@@ -70,6 +52,8 @@ attach_over(struct attach *self, uint16_t reason, uint64_t record, const char *t
 	if (self->over)
 		return;
 	self->over = true;
+	self->reason = reason;
+	guest_ending(self->guest, reason);
 	snprintf(down.text, sizeof down.text, "%s", text);
 	if (in_order)
 		log_info("attachment ended: %s", text);
@@ -77,6 +61,7 @@ attach_over(struct attach *self, uint16_t reason, uint64_t record, const char *t
 		log_warning("attachment ended: %s: %s", reason_name(reason), text);
 	channel_send(&self->broker, MSG_ATTACH_DOWN, &down, -1); /* if the broker is gone, so is everything */
 	self->exit_code = in_order ? 0 : 1;
+	watch_stop(&self->on_broker);
 	defer_start(self->loop, &self->goodbye, say_goodbye);
 }
 
@@ -85,6 +70,7 @@ static void
 detach(enum reason reason)
 {
 	attach.detaching = true;
+	guest_stop(attach.guest, reason);
 	for (unsigned i = 1; i < LIMIT_LANES; i++)
 		lane_leave(&attach.lanes[i]);
 	if (attach.lanes[0].state == LANE_IDLE)
@@ -95,9 +81,25 @@ detach(enum reason reason)
 
 /* ---- channels ---- */
 
+/* The guest may need longer to go than the lease; nothing else matters then. */
+static void
+take_late_message(struct channel_message *message)
+{
+	if (message->number == MSG_END_NOW)
+		guest_stop(attach.guest, message->body.end_now.reason);
+	if (message->fd >= 0)
+		close(message->fd);
+}
+
 static void
 take_monitor_message(struct channel_message *message)
 {
+	if (guest_take_message(attach.guest, message))
+		return;
+	if (attach.over) {
+		take_late_message(message);
+		return;
+	}
 	switch (message->number) {
 	case MSG_LANE_SOCKET:
 		lane_socket(&attach.lanes[message->body.lane_socket.lane], message->fd);
@@ -131,12 +133,17 @@ static void
 on_monitor(struct watch *watch, uint32_t events)
 {
 	struct channel_message message;
-	int got = 0;
+	int got;
 
-	(void)watch, (void)events;
-	while (!attach.over && (got = channel_recv(&attach.monitor, &message)) > 0)
+	(void)events;
+	while ((got = channel_recv(&attach.monitor, &message)) > 0)
 		take_monitor_message(&message);
-	if (!attach.over && got != -EAGAIN)
+	if (got == -EAGAIN)
+		return;
+	watch_stop(watch);
+	if (attach.over)
+		guest_stop(attach.guest, REASON_STOPPING);
+	else
 		attach_over(&attach, REASON_STOPPING, 0, "the monitor is gone");
 }
 
@@ -163,7 +170,8 @@ prepare(struct error *error)
 	attach.loop = loop_new(error);
 	if (attach.loop == NULL)
 		return error->code;
-	attach.monitor = (struct channel){.fd = FD_MONITOR, .self = ROLE_ATTACH, .peer = ROLE_MONITOR, .state = CH_NEW};
+	attach.monitor =
+	    (struct channel){.fd = FD_MONITOR, .self = guest_program.role, .peer = ROLE_MONITOR, .state = CH_NEW};
 	attach.broker = (struct channel){.fd = FD_BROKER, .self = ROLE_ATTACH, .peer = ROLE_BROKER, .state = CH_NEW};
 	for (unsigned i = 0; i < LIMIT_LANES; i++) {
 		attach.lanes[i].attach = &attach;
@@ -192,32 +200,38 @@ clean_up(void)
 	watch_stop(&attach.on_monitor);
 	watch_stop(&attach.on_broker);
 	defer_stop(&attach.goodbye);
-	timer_stop(&attach.goodbye_late);
 	timer_stop(&attach.release.leave);
 	for (unsigned i = LIMIT_LANES; i-- > 0;)
 		lane_close(&attach.lanes[i]);
-	if (attach.nbd)
-		nbd_server_free(attach.nbd);
-	if (attach.nbd_fd >= 0)
-		close(attach.nbd_fd);
+	guest_free(attach.guest);
 	custody_close(&attach.custody);
 	loop_free(attach.loop);
+}
+
+const char *
+attach_argument(int argc, char **argv, const char *name)
+{
+	for (int i = 1; i + 1 < argc; i += 2)
+		if (strcmp(argv[i], name) == 0)
+			return argv[i + 1];
+	return NULL;
 }
 
 int
 main(int argc, char **argv)
 {
+	const char *poll_us = attach_argument(argc, argv, "--poll");
 	struct error error = {0};
 	int code;
 
-	log_open("netbus-attach", LOG_INFO_);
-	log_label(argc > 2 ? argv[2] : NULL);
-	if (sandbox_begin(&error) < 0 || prepare(&error) < 0 ||
-	    sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_ACCEPT, &error) < 0 || watch_all(&error) < 0) {
+	log_open(guest_program.name, LOG_INFO_);
+	log_label(attach_argument(argc, argv, "--id"));
+	if (sandbox_begin(&error) < 0 || prepare(&error) < 0 || guest_open(&attach, argc, argv, &error) < 0 ||
+	    sandbox_lock(SANDBOX_PASS_FDS | guest_program.needs, &error) < 0 || watch_all(&error) < 0) {
 		log_error("%s", error.text);
 		return 1;
 	}
-	loop_allow_poll(attach.loop, argc > 4 ? strtoul(argv[4], NULL, 10) * NS_PER_US : 0);
+	loop_allow_poll(attach.loop, poll_us ? strtoul(poll_us, NULL, 10) * NS_PER_US : 0);
 	code = loop_run(attach.loop);
 	clean_up();
 	return code < 0 ? 1 : code;

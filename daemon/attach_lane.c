@@ -29,6 +29,61 @@ lane_close(struct attach_lane *lane)
 	lane->state = LANE_IDLE;
 }
 
+/* ---- up and gone ---- */
+
+static void
+tell_lanes(struct attach *attach)
+{
+	struct msg_attach_lanes told = {0};
+
+	for (unsigned i = 0; i < LIMIT_LANES; i++)
+		told.lanes += attach->lanes[i].state == LANE_UP;
+	if (channel_send(&attach->broker, MSG_ATTACH_LANES, &told, -1) < 0)
+		attach_over(attach, REASON_SESSION_LOST, 0, "the broker does not answer");
+}
+
+static void
+first_lane_up(struct attach *attach)
+{
+	struct msg_attach_up up = {
+	    .epoch = attach->attached.epoch, .size = attach->attached.size, .flags = attach->attached.flags};
+	struct error error = {0};
+
+	attach->is_up = true;
+	if (guest_begin(attach->guest, &error) < 0) {
+		attach_over(attach, REASON_DEVICE_UNAVAILABLE, 0, error.text);
+		return;
+	}
+	memcpy(up.lease, attach->attached.lease, sizeof up.lease);
+	log_info("%s is attached for %s: epoch %llu, %llu bytes", attach->order.share, attach->order.vm,
+	    (unsigned long long)up.epoch, (unsigned long long)up.size);
+	if (channel_send(&attach->broker, MSG_ATTACH_UP, &up, -1) < 0)
+		attach_over(attach, REASON_SESSION_LOST, 0, "the broker does not answer");
+}
+
+static void
+gone(struct attach_lane *lane)
+{
+	struct attach *attach = lane->attach;
+
+	guest_lane_gone(attach->guest, lane);
+	lane->state = LANE_IDLE;
+	if (!attach->over)
+		tell_lanes(attach);
+	release_go_on(attach);
+}
+
+struct attach_lane *
+lane_find_idle(struct attach *attach)
+{
+	unsigned most = attach->attached.lanes;
+
+	for (unsigned i = 1; i < most && i < LIMIT_LANES; i++)
+		if (attach->lanes[i].state == LANE_IDLE)
+			return &attach->lanes[i];
+	return NULL;
+}
+
 static void begin_next_handshake(struct attach *attach);
 
 void
@@ -40,7 +95,7 @@ lane_failed(struct attach_lane *lane, uint16_t reason, uint64_t record, const ch
 	}
 	if (reason != REASON_DETACHED)
 		log_notice("lane %u is gone: %s (%s)", lane->number, reason_name(reason), text);
-	guest_lane_gone(lane);
+	gone(lane);
 	lane_close(lane);
 	begin_next_handshake(lane->attach);
 }
@@ -51,11 +106,17 @@ static void
 on_up(void *owner, const struct msg_attached *attached)
 {
 	struct attach_lane *lane = owner;
+	struct attach *attach = lane->attach;
 
 	lane->state = LANE_UP;
-	if (lane->number == 0)
-		lane->attach->attached = *attached;
-	guest_lane_up(lane);
+	if (lane->number == 0) {
+		attach->attached = *attached;
+		first_lane_up(attach);
+	} else {
+		guest_lane_up(attach->guest, lane);
+	}
+	if (!attach->over)
+		tell_lanes(attach);
 }
 
 static void
@@ -72,7 +133,17 @@ on_over(void *owner, uint16_t reason, uint64_t record, const char *text)
 	lane_failed(owner, reason, record, text);
 }
 
-static const struct remote_events remote_events = {on_up, on_release, on_over};
+/* Before it is up, it has nothing in flight. */
+static void
+on_ending(void *owner, uint16_t reason)
+{
+	struct attach_lane *lane = owner;
+
+	if (lane->state >= LANE_UP)
+		guest_ending(lane->attach->guest, reason);
+}
+
+static const struct remote_events remote_events = {on_up, on_release, on_over, on_ending};
 
 static void
 open_lease(struct attach_lane *lane)

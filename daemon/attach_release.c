@@ -51,7 +51,7 @@ leave(struct attach *attach)
 {
 	timer_stop(&attach->release.leave);
 	attach->release.is_leaving = attach->detaching = true;
-	nbd_server_release(attach->nbd);
+	guest_release(attach->guest);
 	for (unsigned i = 1; i < LIMIT_LANES; i++)
 		lane_leave(&attach->lanes[i]);
 	release_go_on(attach);
@@ -64,7 +64,7 @@ release_go_on(struct attach *attach)
 
 	if (attach->over || !release->is_asked)
 		return;
-	if (!release->is_leaving && !attach->detaching && attach->clients == 0)
+	if (!release->is_leaving && !attach->detaching && guest_is_idle(attach->guest))
 		leave(attach);
 	else if (release->is_leaving && is_lane_0_alone(attach))
 		lane_leave(&attach->lanes[0]);
@@ -95,7 +95,7 @@ say_what_happens(const struct attach *attach, uint32_t deadline_ms)
 static void
 drain(struct attach *attach, uint32_t deadline_ms)
 {
-	nbd_server_drain(attach->nbd);
+	guest_drain(attach->guest);
 	timer_start(attach->loop, &attach->release.leave, (deadline_ms - release_lead_ms(deadline_ms)) * NS_PER_MS,
 	    on_leave_time);
 	release_go_on(attach);
@@ -107,7 +107,7 @@ release_take(struct attach *attach, const struct msg_release *told)
 	struct release *release = &attach->release;
 	uint64_t by_ns = loop_now(attach->loop) + told->deadline_ms * NS_PER_MS;
 
-	if (attach->over || attach->detaching || attach->nbd == NULL || (release->is_asked && by_ns >= release->by_ns))
+	if (attach->over || attach->detaching || !attach->is_up || (release->is_asked && by_ns >= release->by_ns))
 		return;
 	if (!release->is_asked) {
 		release->is_asked = true;

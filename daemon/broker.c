@@ -137,7 +137,7 @@ stop(void)
 		next = guest->next;
 		guest_stop(guest, REASON_STOPPING);
 	}
-	broker_stop_go_on(&broker);
+	guests_finish(&broker);
 }
 
 /* ---- messages ---- */
@@ -201,11 +201,14 @@ take_monitor_message(struct channel_message *message)
 	case MSG_PEER_NEW:
 		if (message->body.peer_new.kind == PEER_KEYS)
 			take_keys(message->fd);
+		else if (message->body.peer_new.kind == PEER_XENWATCH)
+			xen_watch_here(&broker, &message->body.peer_new, message->fd);
 		else
 			process_new(&broker, &message->body.peer_new, message->fd);
 		return;
 	case MSG_PEER_GONE:
-		process_gone(&broker, &message->body.peer_gone);
+		if (!xen_watch_gone(&broker, &message->body.peer_gone))
+			process_gone(&broker, &message->body.peer_gone);
 		return;
 	case MSG_OPENED:
 		session_opened(&broker, message->body.opened.id, message->fd);
@@ -383,6 +386,7 @@ clean_up(void)
 	defer_stop(&broker.ends);
 	while (broker.leases)
 		lease_free(broker.leases);
+	xen_clear(&broker);
 	limits_clear(&broker);
 	outbox_clear(&broker.outbox);
 	watch_stop(&broker.on_monitor);

@@ -135,19 +135,41 @@ struct lease {
 
 /* ---- attachments of this host's guests ---- */
 
+/* Where a Xen disk is. */
+struct xen_place {
+	bool is;     /* a Xen disk */
+	bool is_set; /* `domid` is known: netbus-xenwatch knows of it */
+	bool by_operator, was_up;
+	bool is_gone; /* the disk or its domain is; nobody waits to hear how it ended */
+	bool is_told; /* netbus-xenwatch was, that it is over */
+	uint32_t domid, device;
+	char domain[XEN_DOMAIN_LEN_MAX + 1];
+};
+
 struct guest {
 	struct guest *next, *prev;
 	struct broker *broker;
 	struct db_attachment row;
 	struct msg_attach_order *order; /* owned; NULL once it was given */
 	uint8_t lanes_up;
+	struct xen_place xen;
 	struct process *process;
-	bool down; /* over; to be recorded if it is not yet */
-	bool recorded, reaped;
+	bool started;          /* the monitor was told to */
+	bool down;             /* over; to be recorded if it is not yet */
+	bool recorded, reaped; /* reaped: its process, or there is none */
 	uint16_t reason;
-	uint64_t peer_record;
+	uint64_t peer_record, down_record; /* the exporter's, and ours of its end; 0: none */
 	char text[256];
 	struct client *attaching, *detaching; /* who waits */
+};
+
+/* netbus-xenwatch (broker_xen.c). */
+struct xenwatch {
+	uint32_t id; /* 0: it does not run */
+	struct channel channel;
+	struct watch on_message;
+	struct outbox outbox;
+	struct xen_lost *lost; /* disks whose guests wait for them to come back */
 };
 
 /* ---- operators ---- */
@@ -227,6 +249,7 @@ struct broker {
 	struct holding *holdings;
 	struct defer ends; /* at the end of a turn, the ends that are wanted are stored */
 	struct guest *guests;
+	struct xenwatch xenwatch;
 	struct client *clients;
 	unsigned client_count;
 	struct limits limits;
@@ -410,18 +433,50 @@ void leases_judge(struct broker *broker, struct revoke *revoke);
 /* At the start: what the last run left live. Says how many. */
 int leases_reconcile(struct broker *broker, unsigned *count, struct error *error);
 
-/* ---- broker_guest.c ---- */
+/* ---- broker_guest.c: the lives of attachments ---- */
 struct guest *guest_find(struct broker *broker, uint32_t id);
-void guest_begin(struct client *client, const struct msg_guest_attach *ask);
+/* Where a host is reached, or NULL; perhaps in *host. */
+const char *guest_address(struct broker *broker, const char *exporter, struct db_host *host);
+/* One that is yet to be stored, then started; NULL: out of memory. guest_free() only before it is stored, or when it is reaped and recorded. */
+struct guest *guest_new(struct broker *broker, const struct msg_guest_attach *ask, const char *frontend);
+void guest_free(struct guest *guest);
+/* `admin` NULL: no operator asked. -EBUSY: this VM has the share already, or another one this frontend. */
+int guest_store_begin(struct guest *guest, const char *admin, const char *why, uint64_t *seq, struct error *error);
+/* Has its process started. It may be gone afterwards. */
+void guest_start(struct guest *guest);
+/* Ends it in order. The caller calls guests_finish() afterwards. */
 void guest_stop(struct guest *guest, enum reason reason);
-void guest_stop_asked(struct client *client, const struct msg_guest_detach *ask);
+/* It is over, and has no process: guests_finish() follows. */
+void guest_end_here(struct guest *guest, enum reason reason, const char *text);
 void guest_process_here(struct process *process);
 void guest_up(struct process *process, const struct msg_attach_up *up);
 void guest_down(struct process *process, const struct msg_attach_down *down);
 void guest_refused(struct broker *broker, const struct msg_attach_refused *refused);
 void guest_process_gone(struct process *process, const char *cause);
+/* What is over is recorded, told, and forgotten once its process is reaped. */
 void guests_finish(struct broker *broker);
 int guests_reconcile(struct broker *broker, struct error *error);
+
+/* ---- broker_guest_ask.c: what operators ask of them ---- */
+void guest_begin(struct client *client, const struct msg_guest_attach *ask);
+void guest_stop_asked(struct client *client, const struct msg_guest_detach *ask);
+/* To whoever waits for it. */
+void guest_answer_up(struct guest *guest, uint64_t seq);
+void guest_answer_failure(struct guest *guest);
+
+/* ---- broker_xen.c: disks of Xen guests, and netbus-xenwatch ---- */
+void xen_watch_here(struct broker *broker, const struct msg_peer_new *new, int fd); /* takes fd */
+/* Whether it was netbus-xenwatch that ended. */
+bool xen_watch_gone(struct broker *broker, const struct msg_peer_gone *gone);
+void xen_clear(struct broker *broker);
+/* "xen:DOMAIN/VDEV" of an operator; false: he was told why not. */
+bool xen_place_for(struct client *client, const struct msg_guest_attach *ask, struct xen_place *place);
+/* An operator's, which is stored: where is its domain? It may be gone afterwards. */
+void xen_guest_place(struct guest *guest);
+/* Its guest is asked to let go of it; false: the client was told why not. */
+bool xen_guest_remove(struct client *client, struct guest *guest);
+/* It is over, and recorded: netbus-xenwatch is told, once. */
+void xen_guest_over(struct guest *guest);
 
 /* ---- broker_enrol.c: newcomers and renewals ---- */
 void enrol_begins(struct process *enrol, const struct msg_enrol_begin *begin);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Attachments of this host's guests: asked for by an operator, carried out by an attach process, recorded here. Whether the share may be had is
- * decided on the export host, by its policy.
+ * Attachments of this host's guests: asked for by an operator (broker_guest_ask.c) or by a Xen toolstack (broker_xen.c), carried out by an attach process, recorded
+ * here. Whether the share may be had is decided on the export host, by its policy.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ guest_find(struct broker *broker, uint32_t id)
 	return NULL;
 }
 
-static void
+void
 guest_free(struct guest *guest)
 {
 	struct broker *broker = guest->broker;
@@ -40,122 +40,10 @@ guest_free(struct guest *guest)
 	free(guest);
 }
 
-/* ---- answers ---- */
-
-static void
-fill_row(const struct guest *guest, struct msg_row_attachment *row)
-{
-	const struct db_attachment *from = &guest->row;
-
-	*row = (struct msg_row_attachment){.id = from->id,
-	    .epoch = from->epoch,
-	    .size = from->size,
-	    .lanes = guest->lanes_up,
-	    .started_at = (uint64_t)from->started_us,
-	    .ended_at = (uint64_t)from->ended_us};
-	snprintf(row->vm, sizeof row->vm, "%s", from->vm.text);
-	snprintf(row->vm_uuid, sizeof row->vm_uuid, "%s", from->vm_uuid);
-	snprintf(row->share, sizeof row->share, "%s", from->share.text);
-	snprintf(row->exporter, sizeof row->exporter, "%s", from->exporter);
-	snprintf(row->frontend, sizeof row->frontend, "%s", from->frontend);
-	snprintf(row->mode, sizeof row->mode, "%s", from->mode ? "rw" : "ro");
-	snprintf(row->state, sizeof row->state, "%s", from->state);
-	snprintf(row->end_text, sizeof row->end_text, "%s", from->end_text);
-	memcpy(row->lease, from->lease, sizeof row->lease);
-}
-
-/* Refused by the exporter's decision, as against failures on the way. */
-static bool
-is_refusal(uint16_t reason)
-{
-	static const uint16_t refusals[] = {REASON_REFUSED, REASON_SHARE_BUSY, REASON_READ_ONLY, REASON_LEASE_ENDED,
-	    REASON_LANES_EXHAUSTED, REASON_REVOKED, REASON_LIMIT_REACHED, REASON_EXPIRED};
-
-	for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++)
-		if (refusals[i] == reason)
-			return true;
-	return false;
-}
-
-/* A tenant's operator is told the same of his own share that does not exist there, and of another tenant's, for which nobody is asked: so no record
- * of the exporter's, whose numbers others' attempts move on. */
-static void
-answer_refused(struct client *client, const char *vm, const char *share, const char *exporter)
-{
-	client_done(client, ADMIN_DENIED, 0,
-	    "%s does not get %s from %s: refused; the audit trail there has the reason, for its operators to read", vm,
-	    share, exporter);
-}
-
-static void
-answer_failure(struct guest *guest)
-{
-	const struct db_attachment *row = &guest->row;
-	struct client *client = TAKE(guest->attaching);
-	bool refused = is_refusal(guest->reason);
-	char record[128] = "";
-
-	if (client == NULL)
-		return;
-	if (client->role == ROLE_TENANT && guest->reason == REASON_REFUSED) {
-		answer_refused(client, row->vm.text, row->share.text, row->exporter);
-		return;
-	}
-	if (guest->peer_record && client->role != ROLE_TENANT)
-		snprintf(record, sizeof record, " (record %llu in the audit trail of %s)",
-		    (unsigned long long)guest->peer_record, row->exporter);
-	client_done(client, refused ? ADMIN_DENIED : ADMIN_FAILURE, 0, "%s does not get %s from %s: %s%s%s%s",
-	    row->vm.text, row->share.text, row->exporter, reason_sentence(guest->reason), record,
-	    refused || guest->text[0] == '\0' ? "" : ": ", refused ? "" : guest->text);
-}
-
 /* ---- beginning ---- */
 
-/* All sockets are in one directory; a tenant's operator, who may choose the name of his, is not to find those of others by it. */
-static bool
-is_name_for(const struct client *client, const char *name)
-{
-	size_t length = strlen(client->tenant.text);
-
-	return client->role != ROLE_TENANT || (strncmp(name, client->tenant.text, length) == 0 && name[length] == '-');
-}
-
-/* "" or "nbd:NAME" or "nbd:/path" -> the absolute path of a socket in the attach directory. */
-static int
-socket_path(
-    const struct client *client, const struct msg_guest_attach *ask, char *path, size_t room, struct error *error)
-{
-	const char *directory = client->broker->config->attach_directory, *name = ask->frontend;
-	size_t length = strlen(directory);
-	char made[2 * QUALIFIED_LEN_MAX + 16];
-
-	if (name[0] == '\0') {
-		snprintf(made, sizeof made, "%s-%s.sock", ask->vm, strchr(ask->share, '/') + 1);
-		*strchr(made, '/') = '-';
-		name = made;
-	} else if (strncmp(name, "nbd:", 4) == 0) {
-		name += 4;
-	} else {
-		return error_set(
-		    error, -EINVAL, "'%s' is no way to attach that this host knows; use --as nbd:NAME", name);
-	}
-	if (strncmp(name, directory, length) == 0 && name[length] == '/')
-		name += length + 1;
-	if (ask->frontend[0] && !is_name_for(client, name))
-		return error_set(error, -EINVAL, "'%s': the name of a socket of tenant %s begins with '%s-'", name,
-		    client->tenant.text, client->tenant.text);
-	if (name[0] == '\0' || name[0] == '.' || strchr(name, '/'))
-		return error_set(error, -EINVAL,
-		    "'%s': the socket is made in %s; give a name without '/' that does not begin with '.'", name,
-		    directory);
-	if (path_print(path, room, "%s/%s", directory, name) < 0 || strlen(path) > 107)
-		return error_set(error, -ENAMETOOLONG,
-		    "'%s': a socket's path has at most 107 bytes; give a shorter name with --as nbd:NAME", name);
-	return 0;
-}
-
-static const char *
-address_of(struct broker *broker, const char *exporter, struct db_host *host)
+const char *
+guest_address(struct broker *broker, const char *exporter, struct db_host *host)
 {
 	const struct config_peer *peer = config_peer(broker->config, exporter);
 
@@ -180,10 +68,10 @@ guest_record(const struct guest *guest, enum record_event event, const char *adm
 	};
 }
 
-static int
-store_begin(
-    struct broker *broker, struct guest *guest, const char *admin, const char *why, uint64_t *seq, struct error *error)
+int
+guest_store_begin(struct guest *guest, const char *admin, const char *why, uint64_t *seq, struct error *error)
 {
+	struct broker *broker = guest->broker;
 	int code = db_begin(broker->db, error);
 	struct record record;
 
@@ -202,7 +90,10 @@ store_begin(
 			record.detail[record.detail_count++] = (struct record_detail){"why", why, 0};
 		code = db_record(broker->db, &record, guest->row.started_us, seq, error);
 	}
-	return db_end(broker->db, code, error);
+	code = db_end(broker->db, code, error);
+	if (code == 0)
+		broker_seal_soon(broker);
+	return code;
 }
 
 /* What the attach process will be told, once it is there. */
@@ -223,8 +114,8 @@ order_new(const struct msg_guest_attach *ask)
 	return order;
 }
 
-static struct guest *
-guest_new(struct broker *broker, const struct msg_guest_attach *ask, const char *path)
+struct guest *
+guest_new(struct broker *broker, const struct msg_guest_attach *ask, const char *frontend)
 {
 	struct guest *guest = calloc(1, sizeof *guest);
 
@@ -241,7 +132,7 @@ guest_new(struct broker *broker, const struct msg_guest_attach *ask, const char 
 	snprintf(guest->row.vm_uuid, sizeof guest->row.vm_uuid, "%s", ask->vm_uuid);
 	snprintf(guest->row.share.text, sizeof guest->row.share.text, "%s", ask->share);
 	snprintf(guest->row.exporter, sizeof guest->row.exporter, "%s", ask->exporter);
-	snprintf(guest->row.frontend, sizeof guest->row.frontend, "nbd:%s", path);
+	snprintf(guest->row.frontend, sizeof guest->row.frontend, "%s", frontend);
 	snprintf(guest->row.state, sizeof guest->row.state, "starting");
 	guest->next = broker->guests;
 	if (guest->next)
@@ -251,64 +142,21 @@ guest_new(struct broker *broker, const struct msg_guest_attach *ask, const char 
 }
 
 void
-guest_begin(struct client *client, const struct msg_guest_attach *ask)
+guest_start(struct guest *guest)
 {
-	struct broker *broker = client->broker;
-	struct msg_attach_start start = {0};
-	struct error error = {0};
+	struct broker *broker = guest->broker;
+	struct msg_attach_start start = {
+	    .attachment = guest->row.id, .domid = guest->xen.domid, .device = guest->xen.device};
 	struct db_host host;
-	struct guest *guest;
-	const char *address = address_of(broker, ask->exporter, &host);
-	char path[256];
-	uint64_t seq = 0;
-	int code;
+	const char *address = guest_address(broker, guest->row.exporter, &host);
 
-	if (address == NULL) {
-		client_done(client, ADMIN_NOT_FOUND, 0,
-		    "no address of the export host %s is known; tell it with: netbus-admin host add %s --address "
-		    "ADDRESS:PORT",
-		    ask->exporter, ask->exporter);
+	guest->started = true;
+	if (address == NULL) { /* the host was taken out meanwhile */
+		guest_end_here(guest, REASON_UNREACHABLE, "no address of it is known");
+		guests_finish(broker);
 		return;
 	}
-	if (peer_is_denied(broker, ask->exporter, NULL)) {
-		client_done(client, ADMIN_DENIED, 0,
-		    "the export host %s is denied here; netbus-admin host allow %s takes that back", ask->exporter,
-		    ask->exporter);
-		return;
-	}
-	if (socket_path(client, ask, path, sizeof path, &error) < 0) {
-		client_done(client, ADMIN_USAGE, 0, "%s", error.text);
-		return;
-	}
-	if (ask->dry_run) {
-		client_done(client, ADMIN_OK, 0,
-		    "would attach %s for %s from %s (%s) at %s; whether it may is decided there", ask->share, ask->vm,
-		    ask->exporter, address, path);
-		return;
-	}
-	if (!client_sees(client, ask->vm, ask->share)) {
-		client_denied(client, "attach of %s for %s", ask->share, ask->vm);
-		answer_refused(client, ask->vm, ask->share, ask->exporter);
-		return;
-	}
-	guest = guest_new(broker, ask, path);
-	if (guest == NULL) {
-		client_done(client, ADMIN_FAILURE, 0, "out of memory");
-		return;
-	}
-	code = store_begin(broker, guest, client->name, ask->reason, &seq, &error);
-	if (code < 0) {
-		guest_free(guest);
-		client_done(client, code == -EBUSY ? ADMIN_CONFLICT : ADMIN_FAILURE, 0, "%s",
-		    code == -EBUSY ? "this VM has an attachment of this share already, or the socket is another "
-				     "attachment's; see netbus-admin attachment list"
-				   : error.text);
-		return;
-	}
-	broker_seal_soon(broker);
-	guest->attaching = client;
-	start.attachment = guest->row.id;
-	snprintf(start.exporter, sizeof start.exporter, "%s", ask->exporter);
+	snprintf(start.exporter, sizeof start.exporter, "%s", guest->row.exporter);
 	snprintf(start.address, sizeof start.address, "%s", address);
 	snprintf(start.frontend, sizeof start.frontend, "%s", guest->row.frontend);
 	broker_tell_monitor(broker, MSG_ATTACH_START, &start);
@@ -350,9 +198,7 @@ void
 guest_up(struct process *process, const struct msg_attach_up *up)
 {
 	struct guest *guest = guest_find(process->broker, process->attachment);
-	struct msg_row_attachment row;
 	struct error error = {0};
-	struct client *client;
 	uint64_t seq = 0;
 
 	process->channel.state = CH_HELD;
@@ -363,6 +209,7 @@ guest_up(struct process *process, const struct msg_attach_up *up)
 	guest->row.epoch = up->epoch;
 	guest->row.size = up->size;
 	guest->lanes_up = 1;
+	guest->xen.was_up = true;
 	if (store_up(guest, &seq, &error) < 0) {
 		log_error("an attachment cannot be recorded, so it is ended: %s", error.text);
 		snprintf(guest->text, sizeof guest->text, "%.255s", error.text);
@@ -370,13 +217,7 @@ guest_up(struct process *process, const struct msg_attach_up *up)
 		return;
 	}
 	broker_seal_soon(process->broker);
-	client = TAKE(guest->attaching);
-	if (client == NULL)
-		return;
-	fill_row(guest, &row);
-	client_row(client, ADMIN_ROW_ATTACHMENT, &row);
-	client_done(
-	    client, ADMIN_OK, seq, "%s has %s: %s", guest->row.vm.text, guest->row.share.text, guest->row.frontend);
+	guest_answer_up(guest, seq);
 }
 
 /* ---- down ---- */
@@ -397,7 +238,7 @@ store_down(struct guest *guest, struct error *error)
 		    (struct record_detail){"exporters_record", NULL, guest->peer_record};
 	code = db_attachment_update(broker->db, &guest->row, error);
 	if (code == 0)
-		code = db_record(broker->db, &record, clock_wall_us(), NULL, error);
+		code = db_record(broker->db, &record, clock_wall_us(), &guest->down_record, error);
 	return db_end(broker->db, code, error);
 }
 
@@ -418,6 +259,13 @@ be_down(struct guest *guest, uint16_t reason, uint64_t peer_record, const char *
 	snprintf(guest->row.end_text, sizeof guest->row.end_text, "%s: %.200s", reason_name(reason), guest->text);
 }
 
+void
+guest_end_here(struct guest *guest, enum reason reason, const char *text)
+{
+	guest->reaped = true;
+	be_down(guest, (uint16_t)reason, 0, text);
+}
+
 /* Recorded and reaped: whoever waited hears of it, and it is forgotten. */
 static void
 finish(struct guest *guest)
@@ -434,9 +282,12 @@ finish(struct guest *guest)
 		guest->recorded = true;
 		broker_seal_soon(broker);
 	}
+	xen_guest_over(guest);
+	/* A Xen guest's process stays as long as the guest has rings, to refuse what it asks for. */
+	if (guest->reaped || guest->xen.is)
+		guest_answer_failure(guest);
 	if (!guest->reaped)
 		return;
-	answer_failure(guest);
 	client_done(
 	    TAKE(guest->detaching), ADMIN_OK, 0, "%s is detached from %s", guest->row.share.text, guest->row.vm.text);
 	guest_free(guest);
@@ -494,33 +345,12 @@ guest_refused(struct broker *broker, const struct msg_attach_refused *refused)
 void
 guest_stop(struct guest *guest, enum reason reason)
 {
+	if (!guest->started) {
+		guest_end_here(guest, reason, reason_sentence((uint16_t)reason));
+		return;
+	}
 	broker_tell_monitor(guest->broker, MSG_ATTACH_STOP,
 	    &(struct msg_attach_stop){.attachment = guest->row.id, .reason = (uint16_t)reason});
-}
-
-void
-guest_stop_asked(struct client *client, const struct msg_guest_detach *ask)
-{
-	struct guest *guest = client->broker->guests;
-
-	while (guest &&
-	       (ask->id ? guest->row.id != ask->id
-			: strcmp(guest->row.vm.text, ask->vm) != 0 || strcmp(guest->row.share.text, ask->share) != 0))
-		guest = guest->next;
-	if (guest == NULL || !client_sees(client, guest->row.vm.text, guest->row.share.text)) {
-		client_not_found(client, "there is no such attachment; see netbus-admin attachment list");
-		return;
-	}
-	if (guest->detaching) {
-		client_done(client, ADMIN_CONFLICT, 0, "it is being detached already");
-		return;
-	}
-	if (ask->dry_run) {
-		client_done(client, ADMIN_OK, 0, "would detach %s from %s", guest->row.share.text, guest->row.vm.text);
-		return;
-	}
-	guest->detaching = client;
-	guest_stop(guest, REASON_DETACHED);
 }
 
 /* ---- the last run's ---- */

@@ -646,6 +646,78 @@ take_enroller(struct parse *parse, const struct yaml *value, void *into)
 	take_address(parse, value, false, ((struct config *)into)->enroller);
 }
 
+/* ---- xen ---- */
+
+static void
+take_xen_vm(struct parse *parse, const struct yaml *node)
+{
+	struct error error = {0};
+
+	if (!is_kind(parse, node, YAML_SCALAR))
+		return;
+	if (xen_map_add(&parse->config->xen.vms, node->key, node->text, &error) < 0)
+		faults_add(parse->faults, yaml_name(parse->file), node->key_line, node->key_column, "xen: vms: %s",
+		    error.text);
+}
+
+static void
+take_xen_vms(struct parse *parse, const struct yaml *value, void *into)
+{
+	struct config_xen *xen = into;
+
+	if (!is_kind(parse, value, YAML_MAP))
+		return;
+	if (value->count > LIMIT_XEN_VMS) {
+		FAULT(parse, value, "vms: %zu domains; at most %u are allowed", value->count, LIMIT_XEN_VMS);
+		return;
+	}
+	xen->vms.entries = room_for(parse, value, sizeof *xen->vms.entries);
+	if (xen->vms.entries == NULL)
+		return;
+	for (const struct yaml *node = value->first; node; node = node->next)
+		take_xen_vm(parse, node);
+}
+
+/* In the order of the words, whatever the file's is: that is what is compared at a reload. */
+static void
+take_xen_serve(struct parse *parse, const struct yaml *value, void *into)
+{
+	static const char *const words[] = {"netbus", "qdisk", "vbd", NULL};
+	struct config_xen *xen = into;
+	bool is_there[ARRAY_LENGTH(words)] = {false};
+	size_t used = 0;
+
+	if (!is_kind(parse, value, YAML_LIST))
+		return;
+	if (value->count == 0)
+		FAULT(parse, value, "serve: at least one of netbus, qdisk and vbd is needed");
+	for (const struct yaml *item = value->first; item; item = item->next) {
+		int word = take_word(parse, item, words);
+
+		if (word >= 0 && is_there[word])
+			FAULT(parse, item, "serve: '%s' stands here twice", words[word]);
+		if (word >= 0)
+			is_there[word] = true;
+	}
+	for (size_t i = 0; words[i]; i++)
+		if (is_there[i])
+			used += (size_t)snprintf(
+			    xen->serve + used, sizeof xen->serve - used, "%s%s", used ? "," : "", words[i]);
+}
+
+static const struct key xen_keys[] = {{"vms", take_xen_vms}, {"serve", take_xen_serve}, {NULL, NULL}};
+
+static void
+take_xen(struct parse *parse, const struct yaml *value, void *into)
+{
+	struct config_xen *xen = &((struct config *)into)->xen;
+
+	xen->on = true;
+	take_map(parse, value, xen_keys, xen);
+	if (xen->serve[0] == '\0')
+		snprintf(xen->serve, sizeof xen->serve, "netbus,qdisk");
+}
+
 static const struct key file_keys[] = {
     {"version", take_version},
     {"host", take_host},
@@ -660,6 +732,7 @@ static const struct key file_keys[] = {
     {"ticket_keys", take_ticket_keys},
     {"enrol", take_enrol},
     {"enroller", take_enroller},
+    {"xen", take_xen},
     {NULL, NULL},
 };
 
@@ -801,6 +874,7 @@ config_free(struct config *config)
 	free(config->shares);
 	free(config->tenants);
 	free(config->peers);
+	free(config->xen.vms.entries);
 	yaml_free(config->source);
 	free(config);
 }

@@ -17,6 +17,7 @@
 #include "base/name.h"
 #include "base/yaml.h"
 #include "crypto/ticket.h"
+#include "daemon/config_xen.h"
 #include "policy/policy.h"
 
 #define CONFIG_LISTEN_MAX  16
@@ -51,6 +52,14 @@ struct config_tenant {
 struct config_peer {
 	struct name host;
 	char address[CONFIG_ADDRESS_LEN];
+};
+
+/* Disks of Xen guests of this host. */
+struct config_xen {
+	bool on; /* there is a `xen:` */
+	char serve
+	    [32]; /* backend types in xenstore, as netbus-xenwatch takes them: "netbus,qdisk" (the default), "vbd" */
+	struct xen_map vms;
 };
 
 /* Of enrol: life. */
@@ -90,6 +99,8 @@ struct config {
 	int64_t enrol_life_us; /* of a certificate (default 90 days) */
 
 	char enroller[CONFIG_ADDRESS_LEN]; /* where our own certificate is renewed; "": nowhere */
+
+	struct config_xen xen;
 
 	char *attach_directory; /* /run/netbus/nbd */
 	char *attach_group;     /* group of the sockets in it, or NULL */

@@ -48,7 +48,11 @@ struct child {
 	/* attachments */
 	uint32_t attachment;
 	char exporter_address[CONFIG_ADDRESS_LEN];
-	char socket_path[SOCKET_PATH_LEN];
+	char socket_path[SOCKET_PATH_LEN]; /* "" of a Xen disk */
+
+	/* attachments of Xen disks */
+	uint32_t domid, device;
+	bool is_gone; /* the disk is: its shadow goes with the process */
 };
 
 /* A device that went to a session. Lives until the kernel holds no lock of it any more, that is, until no process and no request in flight refers to
@@ -99,6 +103,13 @@ struct renewal {
 	char text[1024];     /* what netbus-join said */
 };
 
+/* netbus-xenwatch, which ends without harm and is started again (monitor_xen.c). */
+struct xenwatch {
+	struct child *child; /* NULL: it does not run */
+	struct timer again;
+	uint64_t since_ns, wait_ns; /* when it was started; how long the last wait was, 0 none */
+};
+
 enum monitor_phase { PHASE_KEYS, PHASE_BROKER, PHASE_GATE, PHASE_RUNNING, PHASE_STOPPING, PHASE_OVER };
 
 struct monitor {
@@ -121,6 +132,8 @@ struct monitor {
 
 	struct msg_keys_ready identity; /* as netbus-keys last said */
 	struct renewal renewal;
+	struct xenwatch xenwatch;
+	bool has_xen_user;
 	unsigned listens_pending;
 	char listening[1024]; /* for the log: "a, b" */
 	struct timer stop_late;
@@ -138,12 +151,14 @@ struct monitor {
 
 /* ---- monitor_program.c: where programs are, and who they run as ---- */
 int programs_find(struct monitor *monitor, struct error *error);
+/* Users of the Xen programs, which begin as root and change by themselves, after they have opened what only root may. */
+#define XEN_USER "netbus-xen"
 const char *role_program(enum role role); /* "netbus-session" */
 const struct credentials *role_credentials(const struct monitor *monitor, enum role role);
 
 /* ---- monitor_child.c ---- */
 #define CHILD_FDS       3
-#define CHILD_ARGUMENTS 6
+#define CHILD_ARGUMENTS 8
 struct child_plan {
 	enum role role;
 	int fds[CHILD_FDS]; /* become 4, 5, 6; borrowed; fd_count of them */
@@ -165,7 +180,8 @@ struct child *child_find(const struct monitor *monitor, enum role role, uint32_t
 void children_clear(struct monitor *monitor);
 
 /* ---- monitor_tell.c: channels to children ---- */
-/* `fd` is borrowed; -1 none. NULL and the dead hear nothing. A session or attachment that does not read is killed; for the others messages wait in order. */
+/* `fd` is borrowed; -1 none. NULL and the dead hear nothing. A session or attachment that does not read is killed; for the others messages wait
+ * in order. */
 void child_tell(struct child *child, uint16_t number, const void *message, int fd);
 /* Whether messages wait: then nothing new is begun that needs this child. */
 bool child_is_behind(const struct child *child);
@@ -288,6 +304,22 @@ void attach_connected(
     struct monitor *monitor, const struct msg_gate_connected *connected, int socket); /* takes socket */
 void attach_connect_failed(struct monitor *monitor, const struct msg_gate_connect_failed *failed);
 void attach_ended(struct child *attach, bool clean, const char *cause);
+bool attach_is(const struct child *child); /* an attachment, of whatever guest */
+
+/* ---- monitor_xen.c: netbus-xenwatch, and attachments of Xen disks ---- */
+/* At the start: what `xen:` of netbusd.yaml needs is there. */
+int xen_check(const struct monitor *monitor, struct error *error);
+void xen_start(struct monitor *monitor); /* nothing happens without a `xen:` */
+void xen_stop(struct monitor *monitor);
+void xen_watch_ended(struct child *watch, bool clean, const char *cause);
+/* The file that outlives netbus-attach-xen (frontend/xen_disk.h): made if it is not there. */
+int xen_open_shadow(const struct monitor *monitor, const struct msg_attach_start *order, int *fd, struct error *error);
+/* The process, which must then be introduced to netbus-xenwatch. NULL with error set. */
+struct child *xen_start_attach(struct monitor *monitor, const struct msg_attach_start *order,
+    const struct introduction *introduction, int shadow, struct error *error);
+void xen_introduce(struct child *attach);
+void xen_attach_ended(const struct child *attach);
+void xen_forget(struct monitor *monitor, const struct msg_xen_forget *forget);
 
 /* ---- monitor_socket.c: listening unix sockets ---- */
 /* `type`: SOCK_STREAM or SOCK_SEQPACKET. Replaces a socket that nobody listens on, refuses one that is in use (-EADDRINUSE) and what is no socket. `group` NULL: stays ours. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A process for each attachment of a guest of this host: its socket, its connections (which the gate makes), its end.
+ * A process for each attachment of a guest of this host: its socket, its connections (which the gate makes), its end. What only Xen guests have is
+ * monitor_xen.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,13 +17,27 @@
 /* To say goodbye to the exporter and the guest; then it is killed. */
 #define LEAVE_NS (5 * NS_PER_SEC)
 
+bool
+attach_is(const struct child *child)
+{
+	return child->role & (ROLE_ATTACH | ROLE_ATTACH_XEN);
+}
+
 static struct child *
 find(const struct monitor *monitor, uint32_t attachment)
 {
 	for (struct child *child = monitor->children; child; child = child->next)
-		if (child->role == ROLE_ATTACH && child->attachment == attachment)
+		if (attach_is(child) && child->attachment == attachment)
 			return child;
 	return NULL;
+}
+
+static struct child *
+find_process(const struct monitor *monitor, uint32_t id)
+{
+	struct child *attach = child_find(monitor, ROLE_ATTACH, id);
+
+	return attach ? attach : child_find(monitor, ROLE_ATTACH_XEN, id);
 }
 
 /* "nbd:/run/netbus/nbd/NAME": the directory is ours to name, not the broker's. NULL with error set. */
@@ -56,12 +71,22 @@ start_process(struct monitor *monitor, int listener, struct introduction *introd
 }
 
 static int
+open_listener(const struct monitor *monitor, const struct msg_attach_start *order, const char **path, int *listener,
+    struct error *error)
+{
+	*path = socket_path_of(monitor, order->frontend, error);
+	return *path ? unix_listen(*path, SOCK_STREAM, 0660, monitor->config->attach_group, listener, error)
+		     : error->code;
+}
+
+static int
 begin(struct monitor *monitor, const struct msg_attach_start *order, struct error *error)
 {
-	AUTO_CLOSE int listener = -1;
+	AUTO_CLOSE int guest = -1; /* its socket, or the shadow of a Xen guest's rings */
+	bool is_xen = strncmp(order->frontend, "xen:", 4) == 0;
 	struct introduction introduction;
-	struct child *attach;
-	const char *path;
+	struct child *attach = NULL;
+	const char *path = NULL;
 	int code;
 
 	if (monitor->phase != PHASE_RUNNING)
@@ -69,29 +94,30 @@ begin(struct monitor *monitor, const struct msg_attach_start *order, struct erro
 	if (monitor->attachments >= LIMIT_ATTACHMENTS)
 		return error_set(
 		    error, -EAGAIN, "this host has %u attachments already, which is the limit", monitor->attachments);
-	path = socket_path_of(monitor, order->frontend, error);
-	if (path == NULL)
-		return error->code;
-	code = unix_listen(path, SOCK_STREAM, 0660, monitor->config->attach_group, &listener, error);
+	code = is_xen ? xen_open_shadow(monitor, order, &guest, error)
+		      : open_listener(monitor, order, &path, &guest, error);
 	if (code < 0)
 		return code;
 	code = introduction_open(&introduction, error);
-	if (code < 0) {
-		unlink(path);
-		return code;
+	if (code == 0) {
+		attach = is_xen ? xen_start_attach(monitor, order, &introduction, guest, error)
+				: start_process(monitor, guest, &introduction, error);
+		if (attach == NULL)
+			introduction_close(&introduction);
 	}
-	attach = start_process(monitor, listener, &introduction, error);
 	if (attach == NULL) {
-		introduction_close(&introduction);
-		unlink(path);
+		if (path)
+			unlink(path);
 		return error->code;
 	}
 	monitor->attachments++;
 	attach->attachment = order->attachment;
 	snprintf(attach->exporter_address, sizeof attach->exporter_address, "%s", order->address);
-	snprintf(attach->socket_path, sizeof attach->socket_path, "%s", path);
+	snprintf(attach->socket_path, sizeof attach->socket_path, "%s", path ? path : "");
 	introduction_send(&introduction, attach, PEER_ATTACH, order->address, order->exporter);
 	introduction_close(&introduction);
+	if (is_xen)
+		xen_introduce(attach);
 	return 0;
 }
 
@@ -155,7 +181,7 @@ attach_want_lane(struct child *attach, uint8_t lane)
 void
 attach_connected(struct monitor *monitor, const struct msg_gate_connected *connected, int socket)
 {
-	struct child *attach = child_find(monitor, ROLE_ATTACH, connected->id);
+	struct child *attach = find_process(monitor, connected->id);
 
 	if (attach)
 		child_tell(attach, MSG_LANE_SOCKET, &(struct msg_lane_socket){.lane = connected->lane}, socket);
@@ -165,7 +191,7 @@ attach_connected(struct monitor *monitor, const struct msg_gate_connected *conne
 void
 attach_connect_failed(struct monitor *monitor, const struct msg_gate_connect_failed *failed)
 {
-	struct child *attach = child_find(monitor, ROLE_ATTACH, failed->id);
+	struct child *attach = find_process(monitor, failed->id);
 
 	if (attach)
 		no_lane(attach, failed->lane, failed->text);
@@ -178,7 +204,10 @@ attach_ended(struct child *attach, bool clean, const char *cause)
 	struct msg_peer_gone gone = {.id = attach->id, .clean = clean};
 
 	monitor->attachments--;
-	unlink(attach->socket_path);
+	if (attach->role == ROLE_ATTACH_XEN)
+		xen_attach_ended(attach);
+	else
+		unlink(attach->socket_path);
 	snprintf(gone.cause, sizeof gone.cause, "%s", cause);
 	child_tell(monitor->broker, MSG_PEER_GONE, &gone, -1);
 }

@@ -54,6 +54,7 @@ directories_prepare(struct monitor *monitor, struct error *error)
 {
 	const struct config *config = monitor->config;
 	const struct credentials *broker = role_credentials(monitor, ROLE_BROKER);
+	char xen_directory[PATH_MAX];
 	int code = prepare(config->run_directory, 0755, NULL, error);
 
 	/* Before anything that a running one uses is touched. */
@@ -65,5 +66,9 @@ directories_prepare(struct monitor *monitor, struct error *error)
 		code = prepare(config->log_directory, 0750, broker, error);
 	if (code == 0)
 		code = prepare(config->attach_directory, 0755, NULL, error);
+	if (code == 0 && config->xen.on)
+		code = path_print(xen_directory, sizeof xen_directory, "%s/xen", config->run_directory) < 0
+			   ? error_set(error, -ENAMETOOLONG, "%s", config->run_directory)
+			   : prepare(xen_directory, 0700, NULL, error);
 	return code;
 }

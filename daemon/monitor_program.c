@@ -16,15 +16,18 @@
 
 static const struct {
 	enum role role;
-	const char *name; /* of the program, and of its user */
+	const char *name, *user; /* user NULL: it stays, or begins, as root */
+	bool is_optional;        /* built only where Xen's libraries are */
 } programs[] = {
-    {ROLE_GATE, "netbus-gate"},
-    {ROLE_SESSION, "netbus-session"},
-    {ROLE_ATTACH, "netbus-attach"},
-    {ROLE_BROKER, "netbus-broker"},
-    {ROLE_KEYS, "netbus-keys"},
-    {ROLE_ENROL, "netbus-enrol"},
-    {ROLE_JOIN, "netbus-join"},
+    {ROLE_GATE, "netbus-gate", "netbus-gate", false},
+    {ROLE_SESSION, "netbus-session", "netbus-session", false},
+    {ROLE_ATTACH, "netbus-attach", "netbus-attach", false},
+    {ROLE_BROKER, "netbus-broker", "netbus-broker", false},
+    {ROLE_KEYS, "netbus-keys", "netbus-keys", false},
+    {ROLE_ENROL, "netbus-enrol", "netbus-enrol", false},
+    {ROLE_JOIN, "netbus-join", NULL, false}, /* it writes root's key files; Landlock keeps it to them */
+    {ROLE_XENWATCH, "netbus-xenwatch", NULL, true},
+    {ROLE_ATTACH_XEN, "netbus-attach-xen", NULL, true},
 };
 
 const char *
@@ -48,7 +51,8 @@ is_complete(const char *directory)
 	char path[PATH_MAX];
 
 	for (size_t i = 0; i < ARRAY_LENGTH(programs); i++)
-		if (path_print(path, sizeof path, "%s/%s", directory, programs[i].name) < 0 || access(path, X_OK) < 0)
+		if (!programs[i].is_optional &&
+		    (path_print(path, sizeof path, "%s/%s", directory, programs[i].name) < 0 || access(path, X_OK) < 0))
 			return false;
 	return true;
 }
@@ -94,28 +98,42 @@ say_who_we_are(const char *missing)
 		    missing);
 }
 
+/* 0, -ENOENT (and its name is added to `missing`), or an error. */
+static int
+find_user(const char *name, struct credentials *credentials, char *missing, size_t room, struct error *error)
+{
+	const struct passwd *user;
+	size_t used = strlen(missing);
+
+	errno = 0;
+	user = getpwnam(name);
+	if (user) {
+		*credentials = (struct credentials){true, user->pw_uid, user->pw_gid};
+		return 0;
+	}
+	if (errno != 0 && errno != ENOENT)
+		return error_errno(error, -errno, "cannot look up user %s", name);
+	snprintf(missing + used, room - used, " %s", name);
+	return -ENOENT;
+}
+
 static int
 find_users(struct monitor *monitor, struct error *error)
 {
-	char missing[128] = "";
-	size_t used = 0;
+	struct credentials xen;
+	char missing[160] = "";
+	int code = 0;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(programs) && geteuid() == 0; i++) {
-		struct credentials *credentials = &monitor->credentials[__builtin_ctz(programs[i].role)];
-		const struct passwd *user;
-
-		if (programs[i].role == ROLE_JOIN) /* it writes root's key files; Landlock keeps it to them */
-			continue;
-		errno = 0;
-		user = getpwnam(programs[i].name);
-		if (user) {
-			*credentials = (struct credentials){true, user->pw_uid, user->pw_gid};
-			continue;
-		}
-		if (errno != 0 && errno != ENOENT)
-			return error_errno(error, -errno, "cannot look up user %s", programs[i].name);
-		used += (size_t)snprintf(missing + used, sizeof missing - used, " %s", programs[i].name);
+	for (size_t i = 0; i < ARRAY_LENGTH(programs) && geteuid() == 0 && (code == 0 || code == -ENOENT); i++)
+		if (programs[i].user)
+			code = find_user(programs[i].user, &monitor->credentials[__builtin_ctz(programs[i].role)],
+			    missing, sizeof missing, error);
+	if (monitor->config->xen.on && geteuid() == 0 && (code == 0 || code == -ENOENT)) {
+		code = find_user(XEN_USER, &xen, missing, sizeof missing, error);
+		monitor->has_xen_user = code == 0;
 	}
+	if (code < 0 && code != -ENOENT)
+		return code;
 	say_who_we_are(missing);
 	return 0;
 }

@@ -29,6 +29,9 @@ take_broker_message(struct monitor *monitor, const struct channel_message *messa
 	case MSG_ATTACH_STOP:
 		attach_stop(monitor, &body->attach_stop);
 		return;
+	case MSG_XEN_FORGET:
+		xen_forget(monitor, &body->xen_forget);
+		return;
 	case MSG_DROP:
 		session_drop(monitor, &body->drop);
 		return;
@@ -142,6 +145,9 @@ monitor_child_ended(struct child *child, bool clean, const char *cause)
 		renew_ended(child, clean, cause);
 		return;
 	case ROLE_XENWATCH:
+		say_end(child, clean, cause);
+		xen_watch_ended(child, clean, cause);
+		return;
 	case ROLE_GATE:
 	case ROLE_BROKER:
 	case ROLE_KEYS:

@@ -35,6 +35,10 @@ changed_beyond_reload(const struct config *old, const struct config *new)
 		return "listen";
 	if (strcmp(old->enrol_listen, new->enrol_listen) != 0)
 		return "enrol: listen";
+	if (old->xen.on != new->xen.on)
+		return "xen";
+	if (strcmp(old->xen.serve, new->xen.serve) != 0)
+		return "xen: serve";
 	if (strcmp(old->state_directory, new->state_directory) != 0 ||
 	    strcmp(old->log_directory, new->log_directory) != 0 ||
 	    strcmp(old->run_directory, new->run_directory) != 0 ||

@@ -122,12 +122,11 @@ session_proved(struct monitor *monitor, uint32_t id)
 void
 session_drop(struct monitor *monitor, const struct msg_drop *drop)
 {
-	struct child *child = child_find(monitor, ROLE_SESSION, drop->id);
+	static const enum role roles[] = {ROLE_SESSION, ROLE_ATTACH, ROLE_ATTACH_XEN, ROLE_ENROL, ROLE_XENWATCH};
+	struct child *child = NULL;
 
-	if (child == NULL)
-		child = child_find(monitor, ROLE_ATTACH, drop->id);
-	if (child == NULL)
-		child = child_find(monitor, ROLE_ENROL, drop->id);
+	for (size_t i = 0; i < ARRAY_LENGTH(roles) && child == NULL; i++)
+		child = child_find(monitor, roles[i], drop->id);
 	if (child)
 		child_kill(child, "%s", drop->cause);
 }

@@ -193,6 +193,7 @@ be_ready(struct monitor *monitor)
 	log_info(
 	    "ready, listening on %s", monitor->listening[0] ? monitor->listening : "nothing: this host only attaches");
 	supervisor_notify("READY=1");
+	xen_start(monitor);
 }
 
 static void
@@ -272,6 +273,8 @@ monitor_start(struct monitor *monitor, struct error *error)
 {
 	int code = programs_find(monitor, error);
 
+	if (code == 0)
+		code = xen_check(monitor, error);
 	if (code == 0)
 		code = directories_prepare(monitor, error);
 	if (code == 0)

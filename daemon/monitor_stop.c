@@ -68,6 +68,7 @@ monitor_stop(struct monitor *monitor)
 	monitor->phase = PHASE_STOPPING;
 	if (monitor->gate) /* nobody comes in any more */
 		child_kill(monitor->gate, "netbusd is stopping");
+	xen_stop(monitor);
 	if (!has_begun) {
 		end(monitor, 0);
 		return;

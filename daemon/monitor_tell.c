@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Messages to children, and the reading of theirs. The monitor never waits: what does not fit into a channel is queued for the broker, keys and
- * gate, on whom many others depend, and costs a session or attachment its life.
+ * Messages to children, and the reading of theirs. The monitor never waits: what does not fit into a channel is queued for the broker, keys, gate
+ * and xenwatch, on whom many others depend, and costs a session or attachment its life.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +33,7 @@ keep(struct child *child, uint16_t number, const void *message, int fd)
 static int
 send_or_keep(struct child *child, uint16_t number, const void *message, int fd)
 {
-	bool may_wait = child->role & (ROLE_BROKER | ROLE_KEYS | ROLE_GATE);
+	bool may_wait = child->role & (ROLE_BROKER | ROLE_KEYS | ROLE_GATE | ROLE_XENWATCH);
 	int code = outbox_send(&child->outbox, number, message, fd);
 
 	return code == -EAGAIN && may_wait ? keep(child, number, message, fd) : code;

@@ -257,6 +257,7 @@ clean_up(void)
 {
 	timer_stop(&monitor.stop_late);
 	renew_clear(&monitor);
+	timer_stop(&monitor.xenwatch.again);
 	fences_clear(&monitor);
 	children_clear(&monitor);
 	holds_clear(&monitor);

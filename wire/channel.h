@@ -35,7 +35,7 @@ enum role {
 enum peer_kind { PEER_SESSION = 1, PEER_ATTACH = 2, PEER_KEYS = 3, PEER_ENROL = 4, PEER_XENWATCH = 5 };
 
 /* xen_rings.abi: the layout of the requests in a ring (xen/io/blkif.h, "protocol"). */
-enum xen_abi { XEN_ABI_NATIVE = 0, XEN_ABI_X86_32 = 1, XEN_ABI_X86_64 = 2 };
+enum xen_protocol { XEN_PROTOCOL_NATIVE = 0, XEN_PROTOCOL_X86_32 = 1, XEN_PROTOCOL_X86_64 = 2 };
 /* DOMID_FIRST_RESERVED - 1 (xen/xen.h): the largest number of a real domain. */
 #define XEN_DOMID_MOST 0x7fefu
 

@@ -51,6 +51,8 @@
 #define LIMIT_ENROL_CHAIN       4096u       /* bytes of a new certificate and what stands between it and a CA */
 #define LIMIT_ENROL_BUNDLE      8192u       /* bytes of the CAs that an enroller hands out */
 #define LIMIT_JOIN_TOKENS       1024u       /* join tokens that are neither used nor expired */
+#define LIMIT_XEN_VMS           4096u       /* Xen domains, and beginnings of their names, in netbusd.yaml */
+#define LIMIT_XEN_DISKS         64u         /* attachments of one Xen domain */
 #define LIMIT_STRANGERS         60u         /* refusals of strangers to the enroller that the trail takes in a minute; more go to the log */
 /* clang-format on */
 

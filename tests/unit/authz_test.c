@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "authz/authz.h"
+#include "base/auto.h"
 
 static const struct policy_verdict allows = {
     .outcome = POLICY_ALLOWED, .rule = "r1", .file = "10-a.yaml", .line = 7, .generation = 3, .max_ttl_us = 5};
@@ -162,6 +163,32 @@ names_the_rule_that_decided(void **state)
 }
 
 /* Numbers and names are used on the wire, in trails and in scripts. */
+/* Each reason of the table, so that a new one has to be thought about. */
+static void
+a_guest_waits_only_for_what_heals_by_itself(void **state)
+{
+	static const uint16_t healing[] = {17, 18, 22, 26, 29, 31, 32, 35, 36, 37};
+	static const uint16_t not_healing[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 19, 20, 21, 23,
+	    24, 25, 27, 28, 30, 33, 34, 38, 39, 40, 45, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60};
+	size_t known = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(healing); i++)
+		if (!reason_heals(healing[i]))
+			fail_msg("%s does not heal", reason_name(healing[i]));
+	for (size_t i = 0; i < ARRAY_LENGTH(not_healing); i++)
+		if (reason_heals(not_healing[i]))
+			fail_msg("%s heals", reason_name(not_healing[i]));
+	for (unsigned number = 0; number < 1000; number++)
+		known += strcmp(reason_name((uint16_t)number), "unknown") != 0;
+	assert_int_equal(known, ARRAY_LENGTH(healing) + ARRAY_LENGTH(not_healing));
+	assert_false(reason_heals(0));
+	assert_false(reason_heals(9999));
+	/* What heals does so by each name that a peer has for it. */
+	for (size_t i = 0; i < ARRAY_LENGTH(healing); i++)
+		assert_true(reason_heals(reason_on_wire(healing[i])));
+}
+
 static void
 reasons_are_unique_and_found_by_name(void **state)
 {
@@ -203,6 +230,7 @@ main(void)
 	    cmocka_unit_test(strangers_learn_nothing_about_shares),
 	    cmocka_unit_test(names_the_rule_that_decided),
 	    cmocka_unit_test(reasons_are_unique_and_found_by_name),
+	    cmocka_unit_test(a_guest_waits_only_for_what_heals_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

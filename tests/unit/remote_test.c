@@ -16,6 +16,8 @@ static struct test {
 	int far;
 	unsigned ups, releases;
 	struct msg_release release; /* the last one told */
+	unsigned endings, completions_before_ending;
+	uint16_t ending_reason;
 	bool over;
 	uint16_t reason;
 	char text[256];
@@ -48,7 +50,17 @@ on_over(void *owner, uint16_t reason, uint64_t record, const char *text)
 	snprintf(test.text, sizeof test.text, "%s", text);
 }
 
-static const struct remote_events events = {on_up, on_release, on_over};
+static void
+on_ending(void *owner, uint16_t reason)
+{
+	(void)owner;
+	assert_false(test.over);
+	test.endings++;
+	test.ending_reason = reason;
+	test.completions_before_ending = test.completions;
+}
+
+static const struct remote_events events = {on_up, on_release, on_over, on_ending};
 
 static const struct msg_attached attached = {
     .lease = {1},
@@ -264,6 +276,25 @@ while_leaving_it_is_ignored(void **state)
 	lane_end();
 }
 
+/* So that an owner who can ask for the lease again need not tell its guest of an error. */
+static void
+the_end_is_told_before_what_is_in_flight_fails(void **state)
+{
+	(void)state;
+	lane_up(attached, false);
+	submit_write();
+	hear_type(test.far, FRAME_WRITE, NULL);
+	shutdown(test.far, SHUT_WR);
+	settle(test.loop);
+	assert_true(test.over);
+	assert_int_equal(test.endings, 1);
+	assert_int_equal(test.ending_reason, REASON_SESSION_LOST);
+	assert_int_equal(test.completions_before_ending, 0);
+	assert_int_equal(test.completions, 1);
+	assert_int_equal(test.io.status, -EIO);
+	lane_end();
+}
+
 /* ---- leaving in order ---- */
 
 static void
@@ -402,6 +433,7 @@ main(void)
 	    cmocka_unit_test(a_value_out_of_its_limits_ends_the_lane),
 	    cmocka_unit_test(while_leaving_it_is_ignored),
 	    cmocka_unit_test(what_is_in_flight_is_answered_then_flushed_then_detached),
+	    cmocka_unit_test(the_end_is_told_before_what_is_in_flight_fails),
 	    cmocka_unit_test(a_flush_that_fails_is_said),
 	    cmocka_unit_test(what_cannot_be_written_is_not_flushed),
 	    cmocka_unit_test(the_end_by_force_ends_a_leaving_lane_with_its_flush),
