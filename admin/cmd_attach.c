@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/vdev.h"
 
 /* ---- attach ---- */
 
@@ -28,23 +29,44 @@ operand_remote(struct admin *admin, const char *text, struct msg_guest_attach *r
 	return code != 0 ? code : operand_name(admin, "export host", at + 1, request->exporter);
 }
 
+/* "xen:web-1/xvdb": the domain as the toolstack names it, and the disk as the guest shall see it. */
+static int
+operand_xen(struct admin *admin, const char *text)
+{
+	const char *domain = text + strlen("xen:"), *slash = strchr(domain, '/');
+	struct error error;
+	uint32_t device;
+
+	if (slash == NULL || slash == domain || slash[1] == '\0')
+		return verb_usage(admin, "--as '%s' is not of the form xen:DOMAIN/VDEV, such as xen:web-1/xvdb", text);
+	if (vdev_parse(slash + 1, &device, &error) < 0)
+		return verb_usage(admin, "--as '%s': %s", text, error.text);
+	return 0;
+}
+
 static int
 operand_frontend(struct admin *admin, const char *text, char *frontend, size_t room)
 {
 	size_t length;
+	bool is_xen;
 
 	if (text == NULL)
 		return 0;
 	length = strlen(text);
-	if (strncmp(text, "vhost:", 6) == 0 || strncmp(text, "xen:", 4) == 0)
-		return verb_usage(admin, "--as '%s': this version has no such frontend yet; nbd:NAME it has", text);
-	if (strncmp(text, "nbd:", 4) != 0 || length == 4)
-		return verb_usage(admin, "--as '%s' is not of the form nbd:NAME, such as nbd:web-1.sock", text);
+	is_xen = strncmp(text, "xen:", 4) == 0;
+	if (strncmp(text, "vhost:", 6) == 0)
+		return verb_usage(admin,
+		    "--as '%s': this version has no such frontend yet; nbd:NAME and xen:DOMAIN/VDEV it has", text);
+	if (!is_xen && (strncmp(text, "nbd:", 4) != 0 || length == 4))
+		return verb_usage(
+		    admin, "--as '%s' is not of the form nbd:NAME or xen:DOMAIN/VDEV, such as nbd:web-1.sock", text);
 	for (const char *at = text; *at != '\0'; at++)
 		if (iscntrl((unsigned char)*at))
-			return verb_usage(admin, "--as has a control character; nbd:NAME is wanted");
+			return verb_usage(admin, "--as has a control character; nbd:NAME or xen:DOMAIN/VDEV is wanted");
 	if (length >= room || !is_utf8(text, length))
 		return verb_usage(admin, "--as is too long or not UTF-8; at most %zu bytes are allowed", room - 1);
+	if (is_xen && operand_xen(admin, text) != 0)
+		return ADMIN_USAGE;
 	memcpy(frontend, text, length + 1);
 	return 0;
 }

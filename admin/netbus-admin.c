@@ -36,7 +36,7 @@ static const struct verb verbs[] = {
 	{"bar", "lift", cmd_bar_lift, "ID --reason TEXT", "let it attach again"},
 	{"session", "list", cmd_session_list, "", "connections, each a process"},
 
-	{"attach", NULL, cmd_attach, "VM SHARE@HOST [--as nbd:NAME] [--mode ro|rw] [--lanes N] [--vm-uuid UUID] [--ticket FILE]", "give a VM of this host a share of another"},
+	{"attach", NULL, cmd_attach, "VM SHARE@HOST [--as nbd:NAME|xen:DOMAIN/VDEV] [--mode ro|rw] [--lanes N] [--vm-uuid UUID] [--ticket FILE]", "give a VM of this host a share of another"},
 	{"detach", NULL, cmd_detach, "VM SHARE | ID", "take it away again, in order"},
 	{"attachment", "list", cmd_attachment_list, "[--ended]", "what VMs of this host have attached"},
 

@@ -74,7 +74,7 @@ _netbus_admin_value() {
 	--share) _netbus_admin_ask 'share list' share ;;
 	--host) _netbus_admin_ask 'host list' host ;;
 	--lease) _netbus_admin_ask 'lease list' lease ;;
-	--as) echo 'nbd:' ;;
+	--as) echo 'nbd: xen:' ;;
 	*) return 1 ;;
 	esac
 }

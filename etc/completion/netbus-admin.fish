@@ -95,7 +95,7 @@ complete -c netbus-admin -n '__netbus_admin_verb revoke' -l lease -x -a '(__netb
 complete -c netbus-admin -n '__netbus_admin_verb revoke' -l deadline -x
 complete -c netbus-admin -n '__netbus_admin_verb lease show' -l timers -d 'what ends it, and when'
 complete -c netbus-admin -n '__netbus_admin_verb revoke' -l keep-grants -d 'end leases only'
-complete -c netbus-admin -n '__netbus_admin_verb attach' -l as -x -a 'nbd:'
+complete -c netbus-admin -n '__netbus_admin_verb attach' -l as -x -a 'nbd: xen:'
 complete -c netbus-admin -n '__netbus_admin_verb attach' -l lanes -x
 complete -c netbus-admin -n '__netbus_admin_verb attach' -l vm-uuid -x
 complete -c netbus-admin -n '__netbus_admin_verb attach' -l ticket -r -F -d 'a placement ticket'

@@ -50,7 +50,7 @@ _netbus_admin_verb() {
 	'lease steal') mine=('1:lease:_netbus_admin_leases') ;;
 	'bar list') mine=('--vm:VM:_netbus_admin_vms' '--share:share:_netbus_admin_shares' '--host:host:_netbus_admin_hosts') ;;
 	'bar lift') mine=('1:bar:_netbus_admin_bars') ;;
-	'attach') mine=('1:VM:' '2:share@host:' '--as:frontend:(nbd\:)' '--mode:mode:(ro rw)' '--lanes:number:' '--vm-uuid:UUID:' '--ticket:file:_files') ;;
+	'attach') mine=('1:VM:' '2:share@host:' '--as:frontend:(nbd\: xen\:)' '--mode:mode:(ro rw)' '--lanes:number:' '--vm-uuid:UUID:' '--ticket:file:_files') ;;
 	'detach') mine=('1:VM:_netbus_admin_attached_vms' '2:share:_netbus_admin_attached_shares') ;;
 	'attachment list') mine=('--ended[ended ones too]') ;;
 	'policy check' | 'policy test' | 'policy show') mine=('*:file:_files') ;;
