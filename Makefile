@@ -62,6 +62,10 @@ SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-join    := daemon/join.c daemon/join_files.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-admin   := $(wildcard admin/*.c)
+# What only a Xen host needs.
+XEN_PROGRAMS := netbus-xen-dm
+PROGRAMS += $(if $(filter yes,$(XEN)),$(XEN_PROGRAMS))
+SOURCES_netbus-xen-dm  := $(wildcard daemon/xen_dm*.c)
 
 LIBS_netbusd        := -lyaml -lseccomp
 LIBS_netbus-gate    := -lseccomp
@@ -73,6 +77,7 @@ LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-enrol   := -lseccomp
 LIBS_netbus-join    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-admin   := -ljansson -lyaml -lsodium -lcrypto
+LIBS_netbus-xen-dm  := -lxenstore -ljansson -lseccomp
 LIBS_all            := -lssl -lcrypto -luring -lsqlite3 -lyaml -lsodium -lseccomp -ljansson $(XEN_LIBS)
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(call sources,tests/unit/*_test.c))
@@ -89,7 +94,7 @@ T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
 
 all: $(PROGRAMS:%=$(BUILD)/bin/%) compile_commands.json ## build all programs
-	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; netbus-xenwatch and netbus-attach-xen are left out')
+	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; $(XEN_PROGRAMS) left out')
 
 # ---- set-up ------------------------------------------------------------------------------------------------------
 

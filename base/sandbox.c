@@ -357,6 +357,8 @@ sandbox_lock(unsigned needs, struct error *error)
 	code = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (code == 0)
 		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (code == 0 && (needs & SANDBOX_THREADS))
+		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (code == 0)
 		code = allow_calls(filter, needs);
 	if (code == 0)
@@ -388,10 +390,16 @@ sandbox_forbid_network(struct error *error)
 int
 sandbox_begin(struct error *error)
 {
-	const struct rlimit no_core = {0, 0};
-
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return error_errno(error, -errno, "cannot ask to end with the parent process");
+	return sandbox_begin_orphan(error);
+}
+
+int
+sandbox_begin_orphan(struct error *error)
+{
+	const struct rlimit no_core = {0, 0};
+
 	/* The leak checker of the sanitizers traces its own process, which an undumpable one forbids. */
 	if (!UNDER_SANITIZER && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return error_errno(error, -errno, "cannot make the process undumpable");

@@ -16,6 +16,8 @@
 
 /* First thing in each main: dies with its parent, cannot be dumped or traced by its user, gains no privileges. */
 int sandbox_begin(struct error *error);
+/* The same for a program that outlives whoever started it. */
+int sandbox_begin_orphan(struct error *error);
 
 /* What a role still needs beyond memory, clocks, its open descriptors and exit. Bits to be or-ed. */
 enum sandbox_need {
@@ -28,6 +30,7 @@ enum sandbox_need {
 	SANDBOX_TIMERFD = 1 << 6,  /* timerfd, eventfd, signalfd creation after the lock-down */
 	SANDBOX_XEN =
 	    1 << 7, /* the ioctls of open grant and event channel devices: map, unmap, copy; bind, unbind, notify */
+	SANDBOX_THREADS = 1 << 8, /* threads that a library has started already are held to the list too */
 	SANDBOX_KILL_SELF_ONLY = 0,
 };
 
