@@ -226,12 +226,19 @@ endef
 $(foreach t,$(BENCH_TOOLS) policy,$(eval $(call bench_tool,$(t))))
 
 # What tests/xen runs inside its emulated machines and guests, and what makes their kernel: static, and never with a sanitizer.
-XEN_TOOLS := agent vmlinux work
+XEN_TOOLS := agent vmlinux work hostile load hypercalls
 
 $(BUILD)/xen/%: tests/xen/%.c | $(BUILD)/setup.ok
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARN) -static -pthread -o $@ $<
+
+# The exception: libxenstore's thread does not start in a static program.
+HOSTILE := $(wildcard tests/xen/hostile*.c) tests/xen/guest_disk.c
+$(BUILD)/xen/hostile: $(HOSTILE) $(wildcard tests/xen/*.h) | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  CC    tests/xen/hostile.c'
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 -O2 -g $(WARN) -o $@ $(HOSTILE) -lxenstore -lxengnttab -lxenevtchn
 
 # The fuzzers and what they need, with clang and its libFuzzer, in one place for every build: make check-asan takes what make check built.
 FUZZ_BUILD    := build-fuzz

@@ -490,11 +490,14 @@ disk_refuse(struct disk *disk, const char *why)
 	timer_stop(&disk->ask);
 	log_notice("%s of domain %u is not served: %s", disk->vdev, disk->domid, why);
 	snprintf(disk->why, sizeof disk->why, "%s", why);
-	if (disk->has_nodes)
-		disk_event(
-		    disk, (struct xenbus_event){.kind = XENBUS_ON_DEVICE_OVER, .has_rings = disk->channel.fd >= 0});
-	else
+	if (!disk->has_nodes) {
 		disk_forget(disk);
+		return;
+	}
+	disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_DEVICE_OVER, .has_rings = disk->channel.fd >= 0});
+	/* An operator's goes from the guest as soon as that lets go of it: no toolstack knows of it, and its place must be free for the next attach. */
+	if (strcmp(disk->type, DISK_OWN_TYPE) == 0)
+		disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_REMOVE});
 }
 
 void

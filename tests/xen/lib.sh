@@ -14,6 +14,7 @@
 #   xen_begin                  machines, without the guests and grants of an earlier test
 #   finish                     the exit code, and an end to what was started
 #
+# M1_BUILD: the build that m1's Netbus is of, if it is another. NETBUSD_ENV: "NAME=VALUE" for netbusd.
 # With NETBUS_XEN_RUN (tests/run sets it) the machines live in that directory and outlive a test that passed; whoever set it calls `machines_down`. A test
 # that failed ends them, so that the next begins with new ones, and leaves what their consoles and daemons said in $NETBUS_BUILD/test-logs/xen/.
 
@@ -42,11 +43,11 @@ pack() {
 	(cd "$1" && find . | "$images/busybox" cpio -o -H newc -R 0:0 2>/dev/null)
 }
 
-# A directory of the tests' own, with Netbus as `make install` puts it there, and a user for each program.
+# lay_netbus ROOT BUILD: a directory of the tests' own, with Netbus as `make install` puts it there, and a user for each program.
 lay_netbus() {
 	local root=$1
 	mkdir -p "$root/etc/netbus/policy.d" "$root/usr/bin"
-	DESTDIR=$root PREFIX=/usr BUILD=$NETBUS_BUILD "$xen_here/../../etc/install" install >/dev/null || return 1
+	DESTDIR=$root PREFIX=/usr BUILD=$2 "$xen_here/../../etc/install" install >/dev/null || return 1
 	rm -rf "$root"/usr/share/{man,doc}
 	with_libraries "$root" "$root"/usr/sbin/* "$root"/usr/bin/* "$root"/usr/libexec/netbus/*
 	install -m 0755 "$agent" "$root/usr/bin/agent"
@@ -63,7 +64,8 @@ lay_guest() {
 	mkdir -p "$root/usr/bin"
 	install -m 0755 "$xen_here/init-guest" "$root/init"
 	install -m 0755 "$agent" "$root/usr/bin/agent"
-	install -m 0755 "$NETBUS_BUILD/xen/work" "$root/usr/bin/work"
+	install -m 0755 "$NETBUS_BUILD/xen/work" "$NETBUS_BUILD/xen/load" "$NETBUS_BUILD/xen/hostile" "$root/usr/bin/"
+	with_libraries "$root" "$root/usr/bin/hostile"
 }
 
 # The shares of m2, and who may have them: a disk of 64 MiB for whatever a test wants, some that are refused in different ways, and another tenant's.
@@ -118,7 +120,7 @@ lay_machines() {
 	local name
 	rm -rf "$X/lay" "$X/ca"
 	"$NETBUS_BIN/netbus-admin" pki init --trust-domain test.example --dir "$X/ca" >/dev/null || return 1
-	lay_netbus "$X/lay/netbus" && lay_guest "$X/lay/guest" || return 1
+	lay_netbus "$X/lay/netbus-m1" "${M1_BUILD:-$NETBUS_BUILD}" && lay_netbus "$X/lay/netbus-m2" "$NETBUS_BUILD" && lay_guest "$X/lay/guest" || return 1
 	for name in m1 m2; do
 		mkdir -p "$X/lay/$name/etc/netbus/policy.d" "$X/lay/$name/boot"
 		"$NETBUS_BIN/netbus-admin" pki issue "$name" --dir "$X/ca" --out "$X/lay/$name/etc/netbus/pki" >/dev/null || return 1
@@ -126,7 +128,7 @@ lay_machines() {
 	done
 	{ cat "$images/guest.cpio" && pack "$X/lay/guest"; } >"$X/lay/m1/boot/guest.cpio" || return 1
 	for name in m1 m2; do
-		{ cat "$images/machine.cpio" && pack "$X/lay/netbus" && pack "$X/lay/$name"; } >"$X/$name.cpio" || return 1
+		{ cat "$images/machine.cpio" && pack "$X/lay/netbus-$name" && pack "$X/lay/$name"; } >"$X/$name.cpio" || return 1
 	done
 	rm -rf "$X/lay"
 }
@@ -195,7 +197,7 @@ netbusd_up() {
 		done </usr/lib/tmpfiles.d/netbus.conf
 		[ ! -e /var/log/netbusd.log ] || cat /var/log/netbusd.log >>/var/log/netbusd.earlier
 		: >/var/log/netbusd.log
-		setsid netbusd >>/var/log/netbusd.log 2>&1 &
+		'"${NETBUSD_ENV:-}"' setsid netbusd >>/var/log/netbusd.log 2>&1 &
 		echo $! >/run/netbusd.pid
 		agent await /var/log/netbusd.log 30 "ready, listening" || { cat /var/log/netbusd.log; exit 1; }'
 }
