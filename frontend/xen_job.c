@@ -154,11 +154,11 @@ has_more(const struct xen_job *job)
 	return !is_failed(job) && !job->is_flushing && job->sent < job->request.length;
 }
 
-/* The device may have gone, or be going, since the request began. */
+/* Since the request began, the device may have gone, or the guest may have lied. */
 static void
 go_on(struct xen_job *job)
 {
-	if (has_more(job) && job->queue->backend == NULL)
+	if (has_more(job) && (job->queue->backend == NULL || !xen_disk_serves(job->queue->disk)))
 		job->answer = xen_status(-ESHUTDOWN);
 	while (has_more(job) && job->idle != NULL)
 		submit_next(job);

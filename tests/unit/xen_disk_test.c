@@ -580,6 +580,28 @@ nothing_reaches_the_device_in_the_turn_of_a_lie(void **state)
 }
 
 static void
+after_a_lie_no_part_of_an_older_request_reaches_the_device(void **state)
+{
+	struct geometry geometry = device_geometry();
+
+	(void)state;
+	geometry.most_payload = 65536;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
+	connect_disk();
+	assert_true(ask_for(0, BLKIF_OP_WRITE, XEN_INDIRECT_SEGMENTS_MAX, true, true));
+	push_all();
+	turns(2);
+	far_ahead();
+	guest_notify(&world.guest, 0);
+	turns(2);
+	assert_int_equal(world.lies, 1);
+	device_complete_all(&world.device, 0);
+	assert_int_equal(world.device.submitted, XEN_PARTS_MAX);
+	disconnect_and_check();
+	world_end();
+}
+
+static void
 two_rings_in_the_same_pages_hurt_the_guest_only(void **state)
 {
 	struct geometry geometry = device_geometry();
@@ -1033,6 +1055,7 @@ main(void)
 	    cmocka_unit_test(what_the_device_says_is_what_the_guest_hears),
 	    cmocka_unit_test(each_lie_ends_the_service_once_and_hurts_nothing),
 	    cmocka_unit_test(nothing_reaches_the_device_in_the_turn_of_a_lie),
+	    cmocka_unit_test(after_a_lie_no_part_of_an_older_request_reaches_the_device),
 	    cmocka_unit_test(two_rings_in_the_same_pages_hurt_the_guest_only),
 	    cmocka_unit_test(a_setup_out_of_range_is_refused),
 	    cmocka_unit_test(pages_and_channels_that_are_none_are_refused_and_nothing_stays),
