@@ -50,6 +50,11 @@ xen_job_charge(struct xen_job *job)
 {
 	job->charge = (size_t)job->request.segments * XEN_PAGE;
 	job->queue->in_flight_bytes += job->charge;
+	/* Or many small requests would hold the memory of large ones, which nobody counts. */
+	if (job->memory_room > 2 * job->charge) {
+		free(TAKE(job->memory));
+		job->memory_room = 0;
+	}
 }
 
 bool

@@ -6,6 +6,8 @@
  */
 #include "tests/unit/xen_world.h"
 
+#include <malloc.h>
+
 #include "base/log.h"
 #include "frontend/xen_vbd.h"
 
@@ -257,6 +259,19 @@ a_request_that_comes_late_in_a_turn_is_not_missed(void **state)
 	world_end();
 }
 
+/* At the start of the device, where others may be reading too. */
+static void
+put_read(unsigned segments)
+{
+	struct pending *pending = pending_new(0);
+
+	pending->ask.operation = BLKIF_OP_READ;
+	pending->ask.is_indirect = segments > XEN_DIRECT_SEGMENTS;
+	lay_out(pending, segments, true);
+	pending->sectors = 0;
+	put(pending);
+}
+
 static void
 beyond_the_limit_of_bytes_the_ring_is_the_queue(void **state)
 {
@@ -269,16 +284,7 @@ beyond_the_limit_of_bytes_the_ring_is_the_queue(void **state)
 	shadow = (struct xen_shadow *)(void *)world.shadow;
 	connect_disk();
 	for (unsigned i = 0; i < 5; i++)
-		if (!ask_for(0, BLKIF_OP_READ, XEN_INDIRECT_SEGMENTS_MAX, true, true)) {
-			/* The device is 16 MiB; so that there is a place: reads need none. */
-			struct pending *pending = pending_new(0);
-
-			pending->ask.operation = BLKIF_OP_READ;
-			pending->ask.is_indirect = true;
-			lay_out(pending, XEN_INDIRECT_SEGMENTS_MAX, true);
-			pending->sectors = 0, pending->sector = 0;
-			put(pending);
-		}
+		put_read(XEN_INDIRECT_SEGMENTS_MAX);
 	taken = shadow->ring[0].req_cons;
 	push_all();
 	turns(3);
@@ -296,6 +302,50 @@ beyond_the_limit_of_bytes_the_ring_is_the_queue(void **state)
 	hear_all();
 	assert_int_equal(world.answered, 5);
 	assert_true(world.device.held_bytes_most <= XEN_QUEUE_BYTES_MAX);
+	world_end();
+}
+
+static void
+put_and_complete(unsigned count, unsigned segments, bool complete)
+{
+	for (unsigned i = 0; i < count; i++)
+		put_read(segments);
+	push_all();
+	turns(2);
+	if (complete) /* those just put, which are the last */
+		for (unsigned i = 0; i < count; i++)
+			device_complete(&world.device, world.device.held_count - 1, 0);
+	turns(2);
+	hear_all();
+}
+
+static size_t
+memory_used(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static void
+small_requests_do_not_hold_the_memory_of_large_ones(void **state)
+{
+	struct geometry geometry = device_geometry();
+	size_t before;
+
+	(void)state;
+	geometry.most_payload = 4u << 20;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 2);
+	connect_disk();
+	put_and_complete(2, XEN_INDIRECT_SEGMENTS_MAX, true);
+	before = memory_used();
+	for (unsigned i = 0; i < 10; i++) {
+		put_and_complete(2, 1, false);
+		put_and_complete(2, XEN_INDIRECT_SEGMENTS_MAX, true);
+	}
+	assert_int_equal(world.device.held_count, 20);
+	assert_true(memory_used() - before < (4u << 20));
+	finish_all();
 	world_end();
 }
 
@@ -1049,6 +1099,7 @@ main(void)
 	    cmocka_unit_test(a_guest_that_did_not_ask_is_not_notified),
 	    cmocka_unit_test(a_request_that_comes_late_in_a_turn_is_not_missed),
 	    cmocka_unit_test(beyond_the_limit_of_bytes_the_ring_is_the_queue),
+	    cmocka_unit_test(small_requests_do_not_hold_the_memory_of_large_ones),
 	    cmocka_unit_test(a_ring_is_served_by_the_backend_that_it_was_moved_to),
 	    cmocka_unit_test(a_grant_that_is_none_is_an_error_and_no_lie),
 	    cmocka_unit_test(what_is_out_of_range_or_was_not_offered_is_answered_with_its_error),
