@@ -177,8 +177,9 @@ static const struct plain_call plain_calls[] = {
     {SANDBOX_FILES, SCMP_SYS(umask)},
     {SANDBOX_FILES, SCMP_SYS(utimensat)},
     {SANDBOX_FILES, SCMP_SYS(fadvise64)},
-    {SANDBOX_FILES, SCMP_SYS(nanosleep)},
-    {SANDBOX_FILES, SCMP_SYS(clock_nanosleep)},
+    /* libxengnttab's too, while a page of the guest is being brought back */
+    {SANDBOX_FILES | SANDBOX_XEN, SCMP_SYS(nanosleep)},
+    {SANDBOX_FILES | SANDBOX_XEN, SCMP_SYS(clock_nanosleep)},
 
     {SANDBOX_TIMERFD, SCMP_SYS(timerfd_create)},
     {SANDBOX_TIMERFD, SCMP_SYS(eventfd2)},

@@ -50,6 +50,11 @@ xen_job_charge(struct xen_job *job)
 {
 	job->charge = (size_t)job->request.segments * XEN_PAGE;
 	job->queue->in_flight_bytes += job->charge;
+	/* Or many small requests would hold the memory of large ones, which nobody counts. */
+	if (job->memory_room > 2 * job->charge) {
+		free(TAKE(job->memory));
+		job->memory_room = 0;
+	}
 }
 
 bool
@@ -154,11 +159,11 @@ has_more(const struct xen_job *job)
 	return !is_failed(job) && !job->is_flushing && job->sent < job->request.length;
 }
 
-/* The device may have gone, or be going, since the request began. */
+/* Since the request began, the device may have gone, or the guest may have lied. */
 static void
 go_on(struct xen_job *job)
 {
-	if (has_more(job) && job->queue->backend == NULL)
+	if (has_more(job) && (job->queue->backend == NULL || !xen_disk_serves(job->queue->disk)))
 		job->answer = xen_status(-ESHUTDOWN);
 	while (has_more(job) && job->idle != NULL)
 		submit_next(job);

@@ -158,7 +158,7 @@ void xen_queue_stop(struct xen_queue *queue);
 
 /* NULL: out of memory. */
 struct xen_job *xen_job_new(struct xen_queue *queue, uint16_t entry);
-/* Counts it among the queue's. */
+/* Counts it among the queue's; memory that is much larger than it needs is given back. */
 void xen_job_charge(struct xen_job *job);
 /* Memory for so many bytes; what was in it is lost. */
 bool xen_job_give_memory(struct xen_job *job, size_t length);

@@ -6,6 +6,8 @@
  */
 #include "tests/unit/xen_world.h"
 
+#include <malloc.h>
+
 #include "base/log.h"
 #include "frontend/xen_vbd.h"
 
@@ -231,6 +233,45 @@ a_guest_that_did_not_ask_is_not_notified(void **state)
 	world_end();
 }
 
+/* The guest sees that it need not notify: we look once more before we sleep. */
+static void
+ask_late(void)
+{
+	world.device.on_kick = NULL;
+	assert_true(ask_for(0, BLKIF_OP_FLUSH_DISKCACHE, 0, false, false));
+	assert_false(front_push(&world.fronts[0]));
+}
+
+static void
+a_request_that_comes_late_in_a_turn_is_not_missed(void **state)
+{
+	struct geometry geometry = device_geometry();
+
+	(void)state;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
+	connect_disk();
+	assert_true(ask_for(0, BLKIF_OP_FLUSH_DISKCACHE, 0, false, false));
+	world.device.on_kick = ask_late;
+	push_all();
+	turns(3);
+	assert_int_equal(world.device.held_count, 2);
+	finish_all();
+	world_end();
+}
+
+/* At the start of the device, where others may be reading too. */
+static void
+put_read(unsigned segments)
+{
+	struct pending *pending = pending_new(0);
+
+	pending->ask.operation = BLKIF_OP_READ;
+	pending->ask.is_indirect = segments > XEN_DIRECT_SEGMENTS;
+	lay_out(pending, segments, true);
+	pending->sectors = 0;
+	put(pending);
+}
+
 static void
 beyond_the_limit_of_bytes_the_ring_is_the_queue(void **state)
 {
@@ -243,16 +284,7 @@ beyond_the_limit_of_bytes_the_ring_is_the_queue(void **state)
 	shadow = (struct xen_shadow *)(void *)world.shadow;
 	connect_disk();
 	for (unsigned i = 0; i < 5; i++)
-		if (!ask_for(0, BLKIF_OP_READ, XEN_INDIRECT_SEGMENTS_MAX, true, true)) {
-			/* The device is 16 MiB; so that there is a place: reads need none. */
-			struct pending *pending = pending_new(0);
-
-			pending->ask.operation = BLKIF_OP_READ;
-			pending->ask.is_indirect = true;
-			lay_out(pending, XEN_INDIRECT_SEGMENTS_MAX, true);
-			pending->sectors = 0, pending->sector = 0;
-			put(pending);
-		}
+		put_read(XEN_INDIRECT_SEGMENTS_MAX);
 	taken = shadow->ring[0].req_cons;
 	push_all();
 	turns(3);
@@ -270,6 +302,50 @@ beyond_the_limit_of_bytes_the_ring_is_the_queue(void **state)
 	hear_all();
 	assert_int_equal(world.answered, 5);
 	assert_true(world.device.held_bytes_most <= XEN_QUEUE_BYTES_MAX);
+	world_end();
+}
+
+static void
+put_and_complete(unsigned count, unsigned segments, bool complete)
+{
+	for (unsigned i = 0; i < count; i++)
+		put_read(segments);
+	push_all();
+	turns(2);
+	if (complete) /* those just put, which are the last */
+		for (unsigned i = 0; i < count; i++)
+			device_complete(&world.device, world.device.held_count - 1, 0);
+	turns(2);
+	hear_all();
+}
+
+static size_t
+memory_used(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static void
+small_requests_do_not_hold_the_memory_of_large_ones(void **state)
+{
+	struct geometry geometry = device_geometry();
+	size_t before;
+
+	(void)state;
+	geometry.most_payload = 4u << 20;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 2);
+	connect_disk();
+	put_and_complete(2, XEN_INDIRECT_SEGMENTS_MAX, true);
+	before = memory_used();
+	for (unsigned i = 0; i < 10; i++) {
+		put_and_complete(2, 1, false);
+		put_and_complete(2, XEN_INDIRECT_SEGMENTS_MAX, true);
+	}
+	assert_int_equal(world.device.held_count, 20);
+	assert_true(memory_used() - before < (4u << 20));
+	finish_all();
 	world_end();
 }
 
@@ -554,6 +630,28 @@ nothing_reaches_the_device_in_the_turn_of_a_lie(void **state)
 }
 
 static void
+after_a_lie_no_part_of_an_older_request_reaches_the_device(void **state)
+{
+	struct geometry geometry = device_geometry();
+
+	(void)state;
+	geometry.most_payload = 65536;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
+	connect_disk();
+	assert_true(ask_for(0, BLKIF_OP_WRITE, XEN_INDIRECT_SEGMENTS_MAX, true, true));
+	push_all();
+	turns(2);
+	far_ahead();
+	guest_notify(&world.guest, 0);
+	turns(2);
+	assert_int_equal(world.lies, 1);
+	device_complete_all(&world.device, 0);
+	assert_int_equal(world.device.submitted, XEN_PARTS_MAX);
+	disconnect_and_check();
+	world_end();
+}
+
+static void
 two_rings_in_the_same_pages_hurt_the_guest_only(void **state)
 {
 	struct geometry geometry = device_geometry();
@@ -597,7 +695,7 @@ a_setup_out_of_range_is_refused(void **state)
 		world.setup.rings = bad[i].rings;
 		world.setup.pages = bad[i].pages;
 		assert_int_equal(xen_disk_connect(world.disk, &world.setup, &error), -EINVAL);
-		assert_true(error.text[0] != '\0');
+		assert_non_null(strstr(error.text, "rings of"));
 		assert_false(xen_disk_is_connected(world.disk));
 	}
 	world_end();
@@ -698,6 +796,50 @@ after_the_end_every_request_is_answered_with_an_error(void **state)
 	hear_all();
 	assert_int_equal(world.failed, 11);
 	assert_int_equal(world.device.submitted, 4);
+	world_end();
+}
+
+/* Of a large request some parts have not been given to the backend yet. */
+static void
+after_the_end_no_part_is_given_to_any_backend(void **state)
+{
+	struct geometry geometry = device_geometry();
+
+	(void)state;
+	geometry.most_payload = 65536;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
+	connect_disk();
+	assert_true(ask_for(0, BLKIF_OP_WRITE, XEN_INDIRECT_SEGMENTS_MAX, true, true));
+	push_all();
+	turns(2);
+	assert_int_equal(world.device.held_count, XEN_PARTS_MAX);
+	let_all_fail();
+	xen_disk_end(world.disk);
+	xen_disk_move(world.disk, 0, &world.device.backend); /* of no account */
+	for (unsigned i = 0; i < 3; i++) {
+		device_complete_all(&world.device, 0); /* it was in time */
+		turns(2);
+	}
+	hear_all();
+	assert_int_equal(world.failed, 1);
+	assert_int_equal(world.device.submitted, XEN_PARTS_MAX);
+	disconnect_and_check();
+	fronts_begin();
+	connect_disk();
+	assert_int_equal(world.asked, 1); /* not when it connected again */
+	world_end();
+}
+
+/* A former process may have died before it notified. */
+static void
+a_guest_is_notified_of_each_ring_that_is_connected(void **state)
+{
+	struct geometry geometry = device_geometry();
+
+	(void)state;
+	world_begin(&geometry, XEN_ABI_X86_64, 3, 1);
+	connect_disk();
+	assert_true(world.guest.shared->told[0] && world.guest.shared->told[1] && world.guest.shared->told[2]);
 	world_end();
 }
 
@@ -955,18 +1097,23 @@ main(void)
 	    cmocka_unit_test(a_flush_with_data_reaches_the_device_as_a_flush_and_then_a_write),
 	    cmocka_unit_test(a_turn_has_one_batch_one_push_and_one_notification),
 	    cmocka_unit_test(a_guest_that_did_not_ask_is_not_notified),
+	    cmocka_unit_test(a_request_that_comes_late_in_a_turn_is_not_missed),
 	    cmocka_unit_test(beyond_the_limit_of_bytes_the_ring_is_the_queue),
+	    cmocka_unit_test(small_requests_do_not_hold_the_memory_of_large_ones),
 	    cmocka_unit_test(a_ring_is_served_by_the_backend_that_it_was_moved_to),
 	    cmocka_unit_test(a_grant_that_is_none_is_an_error_and_no_lie),
 	    cmocka_unit_test(what_is_out_of_range_or_was_not_offered_is_answered_with_its_error),
 	    cmocka_unit_test(what_the_device_says_is_what_the_guest_hears),
 	    cmocka_unit_test(each_lie_ends_the_service_once_and_hurts_nothing),
 	    cmocka_unit_test(nothing_reaches_the_device_in_the_turn_of_a_lie),
+	    cmocka_unit_test(after_a_lie_no_part_of_an_older_request_reaches_the_device),
 	    cmocka_unit_test(two_rings_in_the_same_pages_hurt_the_guest_only),
 	    cmocka_unit_test(a_setup_out_of_range_is_refused),
 	    cmocka_unit_test(pages_and_channels_that_are_none_are_refused_and_nothing_stays),
 	    cmocka_unit_test(a_geometry_that_cannot_be_served_and_a_small_shadow_are_refused),
 	    cmocka_unit_test(after_the_end_every_request_is_answered_with_an_error),
+	    cmocka_unit_test(after_the_end_no_part_is_given_to_any_backend),
+	    cmocka_unit_test(a_guest_is_notified_of_each_ring_that_is_connected),
 	    cmocka_unit_test(after_a_release_new_requests_fail_and_old_ones_do_not),
 	    cmocka_unit_test(a_ring_without_a_backend_answers_errors_until_it_has_one),
 	    cmocka_unit_test(a_disconnect_answers_what_is_in_flight_and_takes_nothing_new),

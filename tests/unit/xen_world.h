@@ -47,6 +47,7 @@ struct device {
 	unsigned held_count, submitted, flushes;
 	uint64_t held_bytes, held_bytes_most;
 	unsigned kicks;
+	void (*on_kick)(void);
 };
 
 static inline void
@@ -66,7 +67,11 @@ device_submit(struct backend *backend, struct io *io)
 static inline void
 device_kick(struct backend *backend)
 {
-	((struct device *)backend)->kicks++;
+	struct device *device = (struct device *)backend;
+
+	device->kicks++;
+	if (device->on_kick != NULL)
+		device->on_kick();
 }
 
 static const struct backend_class device_class = {.name = "held", .submit = device_submit, .kick = device_kick};
@@ -146,7 +151,7 @@ struct world {
 	unsigned free_count;
 	unsigned answered, failed;
 	/* what the disk told */
-	unsigned lies, drained;
+	unsigned asked, lies, drained;
 	const char *lie;
 	struct backend *backend; /* for rings that connect */
 	struct timer timer;
@@ -159,6 +164,7 @@ static inline struct backend *
 on_ring(void *owner, unsigned ring)
 {
 	(void)owner, (void)ring;
+	world.asked++;
 	return world.backend;
 }
 
