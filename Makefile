@@ -41,7 +41,7 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
 XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
-XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen%
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/xenstore/%
 XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
 buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
 sources     = $(call buildable,$(wildcard $(1)))
@@ -51,11 +51,13 @@ CONFIG := daemon/config.c daemon/config_xen.c
 SHARED := daemon/channel.c $(CONFIG) daemon/custody.c
 ATTACH := daemon/attach.c daemon/attach_lane.c daemon/attach_release.c daemon/channel.c daemon/custody.c
 
-PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin
+PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin $(if $(filter yes,$(XEN)),netbus-attach-xen netbus-xenwatch)
 SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
 SOURCES_netbus-attach  := $(ATTACH) daemon/attach_nbd.c
+SOURCES_netbus-attach-xen := $(ATTACH) $(wildcard daemon/attach_xen*.c)
+SOURCES_netbus-xenwatch := $(wildcard daemon/xenwatch*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-broker  := $(wildcard daemon/broker*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
@@ -70,6 +72,8 @@ LIBS_netbusd        := -lyaml -lseccomp
 LIBS_netbus-gate    := -lseccomp
 LIBS_netbus-session := -lssl -lcrypto -luring -lseccomp
 LIBS_netbus-attach  := -lssl -lcrypto -lseccomp
+LIBS_netbus-attach-xen := -lssl -lcrypto -lseccomp -lxengnttab -lxenevtchn
+LIBS_netbus-xenwatch := -lxenstore -lseccomp
 LIBS_netbus-broker  := -lsqlite3 -lyaml -lsodium -ljansson -lseccomp
 LIBS_netbus-keys    := -lcrypto -lsodium -lseccomp
 LIBS_netbus-enrol   := -lseccomp
@@ -161,6 +165,20 @@ $(BUILD)/model/$(1): $(call object,$(MODEL_$(1))) $(ARCHIVES)
 endef
 $(foreach t,$(MODEL_TOOLS),$(eval $(call model_tool,$(t))))
 
+# netbus-xenwatch against a real xenstored (tests/system/xenstore.test): its peers, and what xenstored needs to run without Xen.
+XENSTORE_TEST := $(if $(filter yes,$(XEN)),$(BUILD)/xenstore/drive $(BUILD)/xenstore/alone.so)
+
+$(BUILD)/xenstore/drive: $(call object,$(wildcard tests/xenstore/drive*.c)) $(ARCHIVES)
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(call object,$(wildcard tests/xenstore/drive*.c)) -Wl,--start-group $(ARCHIVES) -Wl,--end-group -lxenstore
+
+# Into a program that has no sanitizer.
+$(BUILD)/xenstore/alone.so: tests/xenstore/alone.c | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F)'
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 -O1 $(WARN) -Wno-nonnull -shared -fPIC -o $@ $< -ldl
+
 # The bench: a load generator and the server that shows the limit of the machine.
 BENCH_TOOLS := generator limit_server limit_proxy
 SOURCES_policy       := tests/bench/policy.c
@@ -217,7 +235,7 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%)
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(XENSTORE_TEST) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%)
 
 check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit model arch golden fuzz system

@@ -133,7 +133,17 @@ on_over(void *owner, uint16_t reason, uint64_t record, const char *text)
 	lane_failed(owner, reason, record, text);
 }
 
-static const struct remote_events remote_events = {on_up, on_release, on_over};
+/* Before it is up, it has nothing in flight. */
+static void
+on_ending(void *owner, uint16_t reason)
+{
+	struct attach_lane *lane = owner;
+
+	if (lane->state >= LANE_UP)
+		guest_ending(lane->attach->guest, reason);
+}
+
+static const struct remote_events remote_events = {on_up, on_release, on_over, on_ending};
 
 static void
 open_lease(struct attach_lane *lane)
