@@ -527,7 +527,7 @@ connect_disk(const struct place *place)
 /* ---- which ---- */
 
 static const struct scenario *const groups[] = {
-    toolstack_scenarios, guest_scenarios, operator_scenarios, failure_scenarios};
+    toolstack_scenarios, guest_scenarios, operator_scenarios, failure_scenarios, model_scenarios};
 
 static void
 run(const struct scenario *scenario)
