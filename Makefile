@@ -41,7 +41,7 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
 XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
-XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/xenstore/%
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/sim/% tests/xenstore/%
 XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
 buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
 sources     = $(call buildable,$(wildcard $(1)))
@@ -151,6 +151,24 @@ $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@echo '  LINK  $(@F)'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
 
+# The simulator of a Xen guest (tests/sim/sim.h): no part of the product.
+SIM := $(if $(filter yes,$(XEN)),$(addprefix $(BUILD)/sim/,guest xenwatch libxengnttab.so.1 libxenevtchn.so.1))
+
+$(BUILD)/sim/guest: $(call object,$(wildcard tests/sim/guest*.c))
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/sim/xenwatch: $(call object,tests/sim/xenwatch.c daemon/channel.c) $(ARCHIVES)
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(call object,tests/sim/xenwatch.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group
+
+$(BUILD)/sim/lib%.so.1: tests/sim/xen_libs.c tests/sim/xen_libs.map tests/sim/sim.h | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -Wl,--version-script=tests/sim/xen_libs.map -o $@ tests/sim/xen_libs.c
+
 # The lease engine's model checker and simulator (tests/model).
 MODEL_TOOLS := check simulate
 MODEL_check := tests/model/check.c tests/model/states.c tests/model/moves.c tests/model/hands.c tests/model/promises.c
@@ -164,6 +182,19 @@ $(BUILD)/model/$(1): $(call object,$(MODEL_$(1))) $(ARCHIVES)
 	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(MODEL_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
 endef
 $(foreach t,$(MODEL_TOOLS),$(eval $(call model_tool,$(t))))
+
+# What stands in for the two Xen programs where only what the others do with them is tested.
+STANDINS := netbus-xenwatch netbus-attach-xen
+STANDIN_netbus-xenwatch   := tests/standin/xenwatch.c daemon/channel.c
+STANDIN_netbus-attach-xen := tests/standin/attach_xen.c $(ATTACH)
+
+define standin
+$(BUILD)/standin/$(1): $(call object,$(STANDIN_$(1))) $(ARCHIVES)
+	@mkdir -p $$(@D)
+	@echo '  LINK  $(1) (stand-in)'
+	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(STANDIN_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
+endef
+$(foreach t,$(STANDINS),$(eval $(call standin,$(t))))
 
 # netbus-xenwatch against a real xenstored (tests/system/xenstore.test): its peers, and what xenstored needs to run without Xen.
 XENSTORE_TEST := $(if $(filter yes,$(XEN)),$(BUILD)/xenstore/drive $(BUILD)/xenstore/alone.so)
@@ -235,7 +266,7 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(XENSTORE_TEST) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%)
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%) $(SIM) $(XENSTORE_TEST) $(STANDINS:%=$(BUILD)/standin/%)
 
 check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit model arch golden fuzz system
