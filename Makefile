@@ -90,7 +90,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.h))
 T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill bench bench-quick bench-revoke bench-policy lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill check-xen bench bench-quick bench-revoke bench-policy lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
@@ -225,6 +225,14 @@ $(BUILD)/bench/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
 endef
 $(foreach t,$(BENCH_TOOLS) policy,$(eval $(call bench_tool,$(t))))
 
+# What tests/xen runs inside its emulated machines and guests, and what makes their kernel: static, and never with a sanitizer.
+XEN_TOOLS := agent vmlinux work
+
+$(BUILD)/xen/%: tests/xen/%.c | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARN) -static -pthread -o $@ $<
+
 # The fuzzers and what they need, with clang and its libFuzzer, in one place for every build: make check-asan takes what make check built.
 FUZZ_BUILD    := build-fuzz
 FUZZ_SANITIZE := address,undefined
@@ -305,6 +313,9 @@ check-fuzz: fuzzers ## each fuzzer for FUZZ_SECONDS (60); ONLY=name picks some. 
 
 check-kill: all tests ## kill -9 of each process and host at each step of attach, renew, revoke and steal, 20 rounds each (hours)
 	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 NETBUS_TEST_SECONDS=14400 ONLY=kill tests/run system
+
+check-xen: all $(XEN_TOOLS:%=$(BUILD)/xen/%) ## real Xen in emulated machines, with unmodified guests; ONLY=name picks some (10 minutes)
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run xen
 
 bench: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## measure against peers and the limit of the machine, into tests/bench/RESULTS.md (about half an hour)
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/run full
