@@ -201,18 +201,6 @@ process_gone(struct broker *broker, const struct msg_peer_gone *gone)
 	broker_stop_go_on(broker);
 }
 
-/* The requests of a Xen guest are answered by this process, or by none. */
-static void
-end_of_denied(struct process *process, const char *host)
-{
-	struct guest *guest = guest_find(process->broker, process->attachment);
-
-	if (guest && guest->xen.is)
-		guest_stop(guest, REASON_HOST_DENIED);
-	else
-		process_drop(process, "the export host %s, or its key, is denied here", host);
-}
-
 void
 process_proved(struct broker *broker, const struct msg_proved *proved)
 {
@@ -222,7 +210,7 @@ process_proved(struct broker *broker, const struct msg_proved *proved)
 		return;
 	/* A denied attacher may ask, and its refusal is recorded; a denied exporter gives us nothing that we want. */
 	if (process->is_attach && peer_is_denied(broker, proved->host, proved->fingerprint)) {
-		end_of_denied(process, proved->host);
+		guest_exporter_denied(process, proved->host);
 		return;
 	}
 	snprintf(process->key, sizeof process->key, "%s", proved->fingerprint);
