@@ -281,7 +281,7 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(XENSTORE_TEST) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%) $(SIM) $(STANDINS:%=$(BUILD)/standin/%)
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%) $(SIM) $(XENSTORE_TEST) $(STANDINS:%=$(BUILD)/standin/%)
 
 check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit model arch golden fuzz system
