@@ -41,7 +41,7 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
 XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
-XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/xenstore/%
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/sim/% tests/xenstore/%
 XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
 buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
 sources     = $(call buildable,$(wildcard $(1)))
@@ -90,7 +90,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.h))
 T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill bench bench-quick bench-revoke bench-policy lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill check-xen bench bench-quick bench-revoke bench-policy lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
@@ -151,6 +151,24 @@ $(BUILD)/tool/%: $(BUILD)/obj/tests/tool/%.o $(ARCHIVES)
 	@echo '  LINK  $(@F)'
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all) -lnbd
 
+# The simulator of a Xen guest (tests/sim/sim.h): no part of the product.
+SIM := $(if $(filter yes,$(XEN)),$(addprefix $(BUILD)/sim/,guest xenwatch libxengnttab.so.1 libxenevtchn.so.1))
+
+$(BUILD)/sim/guest: $(call object,$(wildcard tests/sim/guest*.c))
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(BUILD)/sim/xenwatch: $(call object,tests/sim/xenwatch.c daemon/channel.c) $(ARCHIVES)
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(call object,tests/sim/xenwatch.c daemon/channel.c) -Wl,--start-group $(ARCHIVES) -Wl,--end-group
+
+$(BUILD)/sim/lib%.so.1: tests/sim/xen_libs.c tests/sim/xen_libs.map tests/sim/sim.h | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F) (simulator)'
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -Wl,--version-script=tests/sim/xen_libs.map -o $@ tests/sim/xen_libs.c
+
 # The lease engine's model checker and simulator (tests/model).
 MODEL_TOOLS := check simulate
 MODEL_check := tests/model/check.c tests/model/states.c tests/model/moves.c tests/model/hands.c tests/model/promises.c
@@ -164,6 +182,19 @@ $(BUILD)/model/$(1): $(call object,$(MODEL_$(1))) $(ARCHIVES)
 	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(MODEL_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
 endef
 $(foreach t,$(MODEL_TOOLS),$(eval $(call model_tool,$(t))))
+
+# What stands in for the two Xen programs where only what the others do with them is tested.
+STANDINS := netbus-xenwatch netbus-attach-xen
+STANDIN_netbus-xenwatch   := tests/standin/xenwatch.c daemon/channel.c
+STANDIN_netbus-attach-xen := tests/standin/attach_xen.c $(ATTACH)
+
+define standin
+$(BUILD)/standin/$(1): $(call object,$(STANDIN_$(1))) $(ARCHIVES)
+	@mkdir -p $$(@D)
+	@echo '  LINK  $(1) (stand-in)'
+	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(STANDIN_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(LIBS_all)
+endef
+$(foreach t,$(STANDINS),$(eval $(call standin,$(t))))
 
 # netbus-xenwatch against a real xenstored (tests/system/xenstore.test): its peers, and what xenstored needs to run without Xen.
 XENSTORE_TEST := $(if $(filter yes,$(XEN)),$(BUILD)/xenstore/drive $(BUILD)/xenstore/alone.so)
@@ -193,6 +224,14 @@ $(BUILD)/bench/$(1): $(call object,$(SOURCES_$(1))) $(ARCHIVES)
 	$$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $$@ $(call object,$(SOURCES_$(1))) -Wl,--start-group $(ARCHIVES) -Wl,--end-group -lssl -lcrypto -lyaml -pthread
 endef
 $(foreach t,$(BENCH_TOOLS) policy,$(eval $(call bench_tool,$(t))))
+
+# What tests/xen runs inside its emulated machines and guests, and what makes their kernel: static, and never with a sanitizer.
+XEN_TOOLS := agent vmlinux work
+
+$(BUILD)/xen/%: tests/xen/%.c | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARN) -static -pthread -o $@ $<
 
 # The fuzzers and what they need, with clang and its libFuzzer, in one place for every build: make check-asan takes what make check built.
 FUZZ_BUILD    := build-fuzz
@@ -235,7 +274,7 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(XENSTORE_TEST) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%)
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%) $(SIM) $(XENSTORE_TEST) $(STANDINS:%=$(BUILD)/standin/%)
 
 check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit model arch golden fuzz system
@@ -274,6 +313,9 @@ check-fuzz: fuzzers ## each fuzzer for FUZZ_SECONDS (60); ONLY=name picks some. 
 
 check-kill: all tests ## kill -9 of each process and host at each step of attach, renew, revoke and steal, 20 rounds each (hours)
 	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 NETBUS_TEST_SECONDS=14400 ONLY=kill tests/run system
+
+check-xen: all $(XEN_TOOLS:%=$(BUILD)/xen/%) ## real Xen in emulated machines, with unmodified guests; ONLY=name picks some (10 minutes)
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run xen
 
 bench: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## measure against peers and the limit of the machine, into tests/bench/RESULTS.md (about half an hour)
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/run full
