@@ -99,6 +99,8 @@ clear_error(struct store *store, xs_transaction_t at, const struct disk *disk)
 
 	if (code == 0)
 		code = remove_node(store, at, disk->backend, "hotplug-error");
+	if (code == 0)
+		code = remove_node(store, at, disk->backend, "waiting");
 	return code < 0 ? code : remove_node(store, at, disk->backend, "error");
 }
 
@@ -110,6 +112,8 @@ put_error(struct store *store, xs_transaction_t at, const struct disk *disk)
 
 	if (code == 0)
 		code = put_text(store, at, disk->backend, "hotplug-error", disk->why);
+	if (code == 0)
+		code = remove_node(store, at, disk->backend, "waiting");
 	return code < 0 ? code : put_text(store, at, disk->backend, "hotplug-status", "error");
 }
 
@@ -137,6 +141,8 @@ write_nodes(struct store *store, xs_transaction_t at, void *owner)
 		code = put_error(store, at, disk);
 	else if (is_served(disk, writing->actions))
 		code = clear_error(store, at, disk);
+	else if (writing->actions & NODES_WAITING)
+		code = put_text(store, at, disk->backend, "waiting", disk->why);
 	if (code == 0 && (writing->actions & XENBUS_PUBLISH))
 		code = put_properties(store, at, disk);
 	if (code == 0 && (writing->actions & XENBUS_WRITE_OFFLINE))
