@@ -9,8 +9,10 @@
 #   exporter CMD               the same on m2
 #   guest_up NAME [<<LINES]    starts a PV guest of that name and waits for its agent; standard input: more lines of its xl configuration, such as its disks
 #   guest NAME CMD             the same as dom0 in that guest       guest_down NAME    destroys it, if it is there
-#   admin m1|m2 ARGS...        netbus-admin there                   trail m1|m2        its audit trail
-#   xen_finish                 the exit code, and an end to what was started
+#   netbus_disks SHARE:VDEV... what to give guest_up for disks that are shares of m2
+#   admin m1|m2 ARGS...        netbus-admin there                   trail m1|m2        its audit trail, since the test began
+#   xen_begin                  machines, without the guests and grants of an earlier test
+#   finish                     the exit code, and an end to what was started
 #
 # M1_BUILD: the build that m1's Netbus is of, if it is another. NETBUSD_ENV: "NAME=VALUE" for netbusd.
 # With NETBUS_XEN_RUN (tests/run sets it) the machines live in that directory and outlive a test that passed; whoever set it calls `machines_down`. A test
@@ -280,12 +282,76 @@ admin() {
 	done
 	on "$name" "netbus-admin$words"
 }
+# Records before these are another test's.
+declare -A trail_begin=([m1]=1 [m2]=1)
 trail() {
-	on "$1" 'cat /var/log/netbus/audit.jsonl'
+	on "$1" "tail -n +${trail_begin[$1]} /var/log/netbus/audit.jsonl"
 }
 # recorded HOST FILTER: one of the trail's lines is such that the jq FILTER is true.
 recorded() {
 	trail "$1" | jq -es "any(.[]; $2)" >/dev/null
+}
+
+# netbus_disks SHARE:VDEV[:ro]...: lines for a guest's configuration, by the recommended way (netbus-xen(7)).
+netbus_disks() {
+	local disk share vdev mode lines=()
+	for disk in "$@"; do
+		IFS=: read -r share vdev mode <<<"$disk"
+		lines+=("\"format=raw,vdev=$vdev,access=${mode:-rw},backendtype=qdisk,target=netbus://m2/$share\"")
+	done
+	printf 'device_model_version = "qemu-xen"\ndevice_model_override = "/usr/libexec/netbus/netbus-xen-dm"\n'
+	printf 'disk = [%s]\n' "$(IFS=,; echo "${lines[*]}")"
+}
+
+# eventually COMMAND...: it holds before WAIT seconds (30) are over. Each try asks a machine, which takes its time.
+eventually() {
+	local end=$((SECONDS + ${WAIT:-30}))
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $end ] || { "$@"; return; }
+	done
+}
+no_lease() {
+	admin m2 lease list --json | jq -e --arg share "$1" 'all(.[]; .share != $share)'
+}
+# connected GUEST VDEV: its disk is, as xl says.
+connected() {
+	dom0 "xl block-list $1" | awk -v vdev="$2" '$1 == vdev && $4 == 4 {found = 1} END {exit !found}'
+}
+
+# granted VM SHARE...: also after a revoke.
+granted() {
+	local vm=$1 share
+	shift
+	for share in "$@"; do
+		admin m2 grant "$vm" "$share" --mode rw --reason test || return 1
+	done
+}
+
+# image SHARE: where m2 has it.      fresh SHARE...: all zeros.     checksum SHARE: of what m2 has.
+image() {
+	echo "/srv/${1//\//-}.img"
+}
+fresh() {
+	local share
+	for share in "$@"; do
+		exporter "truncate -s 0 $(image "$share") && truncate -s 64M $(image "$share")" || return 1
+	done
+}
+checksum() {
+	exporter "sha256sum <$(image "$1")"
+}
+
+# work_up GUEST DISK SECONDS: a writer that knows what it wrote (work.c) begins, and is answered. work_done GUEST: it has ended, and what it said.
+work_up() {
+	guest "$1" "setsid work run /dev/$2 $3 ${RANDOM} >/tmp/$2.log 2>&1 & agent await /tmp/$2.log 60 running"
+}
+work_done() {
+	guest "$1" "kill \$(pidof work) 2>/dev/null; agent await /tmp/$2.log ${WAIT:-60} done; cat /tmp/$2.log"
+}
+# nothing_lost WHAT_IT_SAID
+nothing_lost() {
+	echo "$1"
+	grep -q 'work: done, [0-9]* writes, [0-9]* reads, 0 errors, 0 wrong' <<<"$1"
 }
 
 # ---- the end ----
@@ -315,8 +381,21 @@ xen_end() {
 	[ -n "${NETBUS_XEN_RUN:-}" ] || rm -rf "$X"
 	exit "$code"
 }
+# What an earlier test left: guests, grants, leases.
+nothing_is_left() {
+	local name
+	for name in $(dom0 'xl list' | awk 'NR > 1 && $1 != "Domain-0" {print $1}'); do
+		dom0 "xl destroy $name" || return 1
+	done
+	admin m2 revoke --host m1 --mode hard --yes --reason "the next test" >/dev/null
+	[ "$(admin m2 lease list --json)" = '[]' ] || return 1
+	for name in m1 m2; do
+		trail_begin[$name]=$(on "$name" 'expr $(wc -l </var/log/netbus/audit.jsonl) + 1') || return 1
+	done
+}
 xen_begin() {
 	trap xen_end EXIT
 	it machines
+	it nothing_is_left
 	[ "$failures" -eq 0 ] || finish
 }
