@@ -264,6 +264,7 @@ guest_config() {
 		extra = \"console=hvc0 quiet loglevel=1 ${GUEST_EXTRA:-}\"
 		memory = ${GUEST_MEMORY:-128}
 		vcpus = 1
+		on_crash = \"restart\"
 		$more
 	CFG"
 }
@@ -366,7 +367,7 @@ keep_logs() {
 		[ -d "$X/$name" ] || continue
 		cp "$X/$name/console.log" "$logs/$test_name-$name-console.log" 2>/dev/null
 		cp "$X/$name/qemu.log" "$logs/$test_name-$name-qemu.log" 2>/dev/null
-		WAIT=20 on "$name" 'cat /var/log/netbusd.log; echo "---- trail"; cat /var/log/netbus/audit.jsonl; echo "---- kernel"; dmesg | tail -n 60' \
+		WAIT=20 on "$name" 'dmesg | tail -n 60; echo "---- trail"; cat /var/log/netbus/audit.jsonl; echo "---- netbusd"; cat /var/log/netbusd.earlier /var/log/netbusd.log' \
 			>"$logs/$test_name-$name-netbusd.log" 2>&1
 	done
 	WAIT=20 dom0 'xl list; xl dmesg | tail -n 60; xenstore-ls -fp | grep -E "vbd|backend|error"; tail -n 30 /var/log/xen/*.log; grep -v @ /var/log/xen/console/*' \
