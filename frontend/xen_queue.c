@@ -187,9 +187,7 @@ take_job(struct xen_queue *queue, enum xen_verdict *verdict)
 static bool
 has_device(const struct xen_queue *queue)
 {
-	const struct xen_disk *disk = queue->disk;
-
-	return !disk->is_released && !disk->is_ended && queue->backend != NULL;
+	return !queue->disk->is_released && queue->backend != NULL;
 }
 
 /* With the segments known: memory, and, for a write, the copies. */
@@ -310,15 +308,11 @@ take_requests(struct xen_queue *queue)
 		job->segments = job->request.is_indirect ? job->many : job->request.segment;
 		prepare_data(job, &ready);
 	}
-	if (disk->lie == NULL) {
-		copy_all(disk);
-		submit_ready(&ready);
-	}
-	/* After a lie nothing more reaches the device. */
-	disk->batch_count = 0;
+	copy_all(disk);
+	submit_ready(&ready);
+	/* After a lie: nothing of that turn reaches the device. */
 	drop(&indirect);
 	drop(&direct);
-	drop(&ready);
 }
 
 /* ---- the turn ---- */

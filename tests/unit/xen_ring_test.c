@@ -495,6 +495,8 @@ sleep_asks_for_the_next_request_and_sees_one_that_is_there(void **state)
 	assert_false(front_push(&plain.front)); /* we look ourselves */
 	assert_true(back_takes(&worker) && back_takes(&worker) && !back_takes(&worker));
 	assert_true(xen_ring_sleep(&worker.ring));
+	guest_asks(&plain);
+	assert_true(front_push(&plain.front));
 	plain_end();
 }
 
