@@ -6,7 +6,7 @@
  *   doctor_pki.c     keys and certificates
  *   doctor_shares.c  what netbusd.yaml exports, against the devices that are there
  *   doctor_places.c  state, trail, mark, checkpoint, the admin socket, and the room for them
- *   doctor_host.c    users, io_uring, addresses
+ *   doctor_host.c    users, io_uring, addresses, Xen's devices
  */
 #ifndef NETBUS_ADMIN_DOCTOR_H
 #define NETBUS_ADMIN_DOCTOR_H

@@ -465,6 +465,15 @@ on_stream_ready(struct watch *watch, uint32_t events)
 		remote_at_turn_end(remote);
 }
 
+/* An exporter that ends a lane says why and closes; what we were about to send finds that out before we have read it. */
+static void
+take_last_words(struct remote *remote, int code)
+{
+	read_frames(remote);
+	remote_over(
+	    remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-code));
+}
+
 static void
 on_turn_end(struct defer *defer)
 {
@@ -484,8 +493,7 @@ on_turn_end(struct defer *defer)
 	if (remote->state == REMOTE_UP && remote->in_flight <= LANE_FEW)
 		loop_poll(remote->loop);
 	if (code < 0 && code != -EAGAIN)
-		remote_over(
-		    remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-code));
+		take_last_words(remote, code);
 	else
 		watch_change(&remote->on_stream, remote->lane.stream->class->wants(remote->lane.stream));
 }

@@ -144,7 +144,9 @@ vdev_print(uint32_t device, char text[static VDEV_TEXT_LEN])
 {
 	uint32_t major = device >> 8, minor = device & 0xff;
 
-	if (device >> 28 == 1)
+	bool is_extended = device >> 28 == 1, has_short = (device & ~EXTENDED) >> 8 < 16 && minor < 16;
+
+	if (is_extended && !has_short)
 		print_name("xvd", (device & ~EXTENDED) >> 8, minor, text);
 	else if (major == MAJOR_XVD)
 		print_name("xvd", minor >> 4, minor & 15, text);

@@ -144,7 +144,7 @@ guest_lane_gone(struct guest *self, struct attach_lane *lane)
 {
 	struct keeper *keeper = &self->keepers[lane->number];
 
-	if (self->disk == NULL || self->attach->over)
+	if (lane->state < LANE_UP || self->attach->over) /* its ring is still lane 0's */
 		return;
 	keeper->lane = lane_backend(self, 0);
 	if (self->ending_reason)

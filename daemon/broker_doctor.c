@@ -130,6 +130,67 @@ look_at_admins(struct client *client)
 	}
 }
 
+/* ---- Xen ---- */
+
+static void
+look_at_xenwatch(struct client *client)
+{
+	const struct broker *broker = client->broker;
+
+	if (broker->xenwatch.id == 0)
+		client_finding(client, "xen", "error",
+		    "journalctl -u netbusd says why; xenstored must run, and this be dom0 or a driver domain",
+		    "netbus-xenwatch does not run: Xen guests get no disks, and keep those that they have");
+	else
+		client_finding(client, "xen", "ok", "", "netbus-xenwatch runs");
+}
+
+static void
+look_at_domain(struct client *client, const struct xen_map_entry *entry)
+{
+	const struct config *config = client->broker->config;
+	struct name tenant = entry->is_beginning ? entry->tenant : qualified_tenant(&entry->vm);
+
+	/* On a host that exports nothing the shares are others'. */
+	if (config->share_count && !has_share(config, tenant.text))
+		client_finding(client, "xen", "warning", "correct the tenant's name, or export a share of it",
+		    "xen: vms: has %s%s of tenant %s, of which nothing is exported", entry->domain,
+		    entry->is_beginning ? "*" : "", tenant.text);
+}
+
+/* The table was changed under it. */
+static void
+look_at_disk(struct client *client, const struct guest *guest)
+{
+	struct qualified vm = {""};
+	char mend[320];
+
+	if (!guest->xen.is || (xen_map_vm(&client->broker->config->xen.vms, guest->xen.domain, &vm) &&
+				  strcmp(vm.text, guest->row.vm.text) == 0))
+		return;
+	snprintf(mend, sizeof mend, "netbus-admin detach %s %s", guest->row.vm.text, guest->row.share.text);
+	client_finding(client, "xen", "warning", mend,
+	    "domain '%s' has a disk as %s, but is %s in netbusd.yaml (xen: vms:)", guest->xen.domain,
+	    guest->row.vm.text, vm.text[0] ? vm.text : "no VM");
+}
+
+static void
+look_at_xen(struct client *client)
+{
+	const struct config_xen *xen = &client->broker->config->xen;
+
+	if (!xen->on)
+		return;
+	look_at_xenwatch(client);
+	if (xen->vms.count == 0)
+		client_finding(client, "xen", "warning", "add a line such as web-1: acme/web-1 under xen: vms:",
+		    "xen: vms: names no domain, so every disk of a Xen guest is refused");
+	for (size_t i = 0; i < xen->vms.count; i++)
+		look_at_domain(client, &xen->vms.entries[i]);
+	for (const struct guest *guest = client->broker->guests; guest; guest = guest->next)
+		look_at_disk(client, guest);
+}
+
 /* ---- this process ---- */
 
 static void
@@ -153,5 +214,6 @@ doctor_asked(struct client *client)
 		return;
 	look_at_peers(client);
 	look_at_admins(client);
+	look_at_xen(client);
 	look_at_files(client);
 }

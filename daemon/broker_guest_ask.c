@@ -252,10 +252,9 @@ guest_stop_asked(struct client *client, const struct msg_guest_detach *ask)
 		client_done(client, ADMIN_OK, 0, "would detach %s from %s", guest->row.share.text, guest->row.vm.text);
 		return;
 	}
-	if (guest->xen.is && guest->started && !xen_guest_remove(client, guest))
+	if (guest->xen.is && !xen_guest_remove(client, guest))
 		return;
 	guest->detaching = client;
-	if (!guest->xen.is || !guest->started)
+	if (!guest->xen.is)
 		guest_stop(guest, REASON_DETACHED);
-	guests_finish(client->broker);
 }

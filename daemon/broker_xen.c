@@ -480,7 +480,7 @@ wrong_with(struct broker *broker, const struct guest *guest, const struct msg_xe
 	if (uuid[0] && strcasecmp(uuid, placed->uuid) != 0)
 		return "the domain has another UUID than was given";
 	if (guest_at(broker, placed->domid, guest->xen.device))
-		return "the guest has such a disk already";
+		return "the last process of such a disk is still ending";
 	if (disks_of(broker, placed->domid) >= LIMIT_XEN_DISKS)
 		return "the domain has as many disks as one may have";
 	return NULL;
@@ -495,13 +495,13 @@ take_placed(struct broker *broker, const struct msg_xen_placed *placed)
 	if (guest == NULL || !guest->xen.is || guest->started || guest->down)
 		return;
 	wrong = wrong_with(broker, guest, placed);
+	guest->xen.is_set = placed->ok; /* it keeps the place, until it is told how this ends */
+	guest->xen.domid = placed->domid;
 	if (wrong) {
 		guest_end_here(guest, REASON_DEVICE_UNAVAILABLE, wrong);
 		guests_finish(broker);
 		return;
 	}
-	guest->xen.is_set = true;
-	guest->xen.domid = placed->domid;
 	snprintf(guest->row.vm_uuid, sizeof guest->row.vm_uuid, "%s", placed->uuid);
 	snprintf(guest->order->vm_uuid, sizeof guest->order->vm_uuid, "%s", placed->uuid);
 	tell_ordered(guest);
@@ -513,6 +513,10 @@ take_placed(struct broker *broker, const struct msg_xen_placed *placed)
 bool
 xen_guest_remove(struct client *client, struct guest *guest)
 {
+	if (!guest->started) { /* netbus-xenwatch is about to answer, and keeps the place for it */
+		client_done(client, ADMIN_CONFLICT, 0, "it is only being asked for; try again in a moment");
+		return false;
+	}
 	if (guest->down) { /* only its process lives, until the guest lets go of the rings */
 		client_done(client, ADMIN_CONFLICT, 0, "it is over already; its guest has not let go of the disk yet");
 		return false;

@@ -10,14 +10,14 @@
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._+-";
 
-/* "web-1", or "acme-*": the part before the star, which may be empty. */
+/* "web-1", or "acme-*": the part before the star. */
 static int
 parse_domain(const char *text, struct xen_map_entry *entry, struct error *error)
 {
 	size_t length = strspn(text, letters);
 	bool is_beginning = text[length] == '*' && text[length + 1] == '\0';
 
-	if (text[length + is_beginning] != '\0' || length > XEN_DOMAIN_LEN_MAX || (length == 0 && !is_beginning))
+	if (text[length + is_beginning] != '\0' || length > XEN_DOMAIN_LEN_MAX || length == 0)
 		return error_set(error, -EINVAL,
 		    "'%.80s' is no name of a Xen domain; allowed: 1-%d of [A-Za-z0-9._+-], with a '*' at its end for "
 		    "all that begin so",

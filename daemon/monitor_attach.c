@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "authz/reason.h"
 #include "base/auto.h"
 #include "base/log.h"
 #include "daemon/monitor.h"
@@ -140,6 +141,13 @@ on_leave_late(struct timer *timer)
 	child_kill(CONTAINER_OF(timer, struct child, deadline), "it did not detach in time");
 }
 
+/* A Xen guest that has not let go of its disk is answered with errors when the lease ends against its will: by the process, for as long as that takes. */
+static bool
+may_stay(const struct child *attach, uint16_t reason)
+{
+	return attach->role == ROLE_ATTACH_XEN && reason != REASON_DETACHED && reason != REASON_STOPPING;
+}
+
 void
 attach_stop(struct monitor *monitor, const struct msg_attach_stop *order)
 {
@@ -148,7 +156,8 @@ attach_stop(struct monitor *monitor, const struct msg_attach_stop *order)
 	if (attach == NULL) /* it ended meanwhile, which the broker was told */
 		return;
 	child_tell(attach, MSG_END_NOW, &(struct msg_end_now){.reason = order->reason}, -1);
-	timer_start(monitor->loop, &attach->deadline, LEAVE_NS, on_leave_late);
+	if (!may_stay(attach, order->reason))
+		timer_start(monitor->loop, &attach->deadline, LEAVE_NS, on_leave_late);
 }
 
 /* ---- connections ---- */

@@ -102,9 +102,9 @@ int
 db_attachment_update(struct db *db, const struct db_attachment *attachment, struct error *error)
 {
 	return statement_run(db,
-	    statement_bind(db, ST_ATTACHMENT_UPDATE, "itbiiit", (int64_t)attachment->id, attachment->state,
+	    statement_bind(db, ST_ATTACHMENT_UPDATE, "itbiiitt", (int64_t)attachment->id, attachment->state,
 		(struct blob){attachment->lease, sizeof attachment->lease}, (int64_t)attachment->epoch,
-		(int64_t)attachment->size, attachment->ended_us, attachment->end_text),
+		(int64_t)attachment->size, attachment->ended_us, attachment->end_text, attachment->vm_uuid),
 	    error);
 }
 

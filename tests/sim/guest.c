@@ -4,7 +4,7 @@
  *
  *   guest SOCKET DOMID DEVICE DOMAIN VDEV EXPORTER SHARE [operator]
  *
- * Commands on standard input, each answered with a line: `connect RINGS PAGES`, `work MS`, `once`, `check FILE`, `lie KIND`, `restart RINGS PAGES` (a kernel that another one started), `close`,
+ * Commands on standard input, each answered with a line: `connect RINGS PAGES`, `work MS`, `once`, `check FILE`, `lie KIND`, `throw MS` (what an attacker may try), `restart RINGS PAGES` (a kernel that another one started), `close`,
  * `gone`, `over` (waits until the disk is over), `quit`.
  */
 #include <errno.h>
@@ -145,6 +145,10 @@ on_events(void)
 
 		if (ring >= guest.rings)
 			continue;
+		if (guest.is_throwing) {
+			guest.fronts[ring].is_pending &= (words[i] & SIM_NOTIFY) != 0;
+			continue;
+		}
 		if (words[i] & SIM_NOTIFY) {
 			rings_take(ring, work_response);
 			continue;
@@ -170,6 +174,7 @@ on_watch(void)
 	if (message.type == SIM_READY) {
 		guest.is_ready = true;
 		guest.size = message.size;
+		guest.most_rings = message.rings;
 	}
 	guest.is_up |= message.type == SIM_UP && message.ok;
 	guest.is_refused |= message.type == SIM_UP && !message.ok;
@@ -217,7 +222,7 @@ connect_rings(unsigned rings, unsigned pages)
 		return;
 	}
 	work_begin();
-	rings_make(rings < guest.said.rings ? rings : guest.said.rings, pages);
+	rings_make(rings < guest.most_rings ? rings : guest.most_rings, pages);
 	guest.is_up = guest.is_refused = false;
 	say_rings(true);
 	while (!guest.is_up && !guest.is_refused && !guest.is_over)
@@ -253,6 +258,21 @@ lie(unsigned kind)
 	answer("lied: %s", guest.said.text);
 }
 
+/* Until it is caught in a lie, or the time is over. */
+static void
+throw_requests(unsigned milliseconds)
+{
+	uint64_t until = guest_ms() + milliseconds, thrown = 0;
+
+	guest.is_throwing = true;
+	while (guest_ms() < until && !guest.is_lied) {
+		for (unsigned i = 0; i < guest.rings; i++)
+			thrown += ring_throw(i);
+		guest_turn(1);
+	}
+	answer("thrown=%llu %s", (unsigned long long)thrown, guest.is_lied ? guest.said.text : "and no lie");
+}
+
 static void
 wait_over(void)
 {
@@ -279,6 +299,8 @@ take_command(const char *line)
 		work_check_file(path);
 	else if (strcmp(word, "lie") == 0)
 		lie(a);
+	else if (strcmp(word, "throw") == 0)
+		throw_requests(a);
 	else if (strcmp(word, "close") == 0 || strcmp(word, "gone") == 0)
 		close_rings(word[0] == 'g');
 	else if (strcmp(word, "over") == 0)

@@ -40,8 +40,9 @@ struct guest {
 	int memory_fd, listener, events, watch; /* -1: nobody */
 	struct sim_message disk, said;          /* what it is; the last word of the watcher */
 	bool is_ready, is_up, is_down, is_over, is_lied, is_refused, is_connected, wants_close;
-	uint64_t size; /* bytes */
-	unsigned rings, pages;
+	bool is_throwing; /* responses are of no interest */
+	uint64_t size;    /* bytes */
+	unsigned rings, pages, most_rings;
 	uint32_t next_page;
 	struct front fronts[SIM_RINGS];
 };
@@ -69,6 +70,8 @@ void rings_push(unsigned number);
 void rings_take(unsigned number, void (*on_response)(unsigned number, uint64_t id, int status));
 /* One of the known lies, shown to the other end. False: there is no such. */
 bool ring_lie(unsigned kind);
+/* Some requests of an attacker. How many. */
+unsigned ring_throw(unsigned number);
 
 /* ---- guest_work.c ---- */
 

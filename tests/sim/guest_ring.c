@@ -190,3 +190,95 @@ ring_lie(unsigned kind)
 	show(request);
 	return true;
 }
+
+/* ---- what an attacker may try: mostly what is almost right, and the memory changes while it is being read ---- */
+
+static uint64_t dice_state = 0x2545f4914f6cdd1d;
+
+static uint32_t
+dice(uint32_t most)
+{
+	dice_state ^= dice_state << 13;
+	dice_state ^= dice_state >> 7;
+	dice_state ^= dice_state << 17;
+	return (uint32_t)(dice_state >> 16) % most;
+}
+
+/* Its own data, its own rings, or nothing that is granted. */
+static uint32_t
+any_reference(const struct front *front)
+{
+	switch (dice(8)) {
+	case 0:
+		return dice(UINT32_MAX);
+	case 1:
+		return front->first_page + dice(guest.pages);
+	default:
+		return front->slots[dice(DEPTH)].data + dice(SEGMENTS_MAX);
+	}
+}
+
+static struct blkif_request_segment
+any_segment(const struct front *front)
+{
+	uint8_t first = (uint8_t)dice(8);
+
+	return (struct blkif_request_segment){any_reference(front), first, (uint8_t)(first + dice(8u - first))};
+}
+
+static blkif_request_t
+any_request(struct front *front)
+{
+	static const uint8_t operations[] = {BLKIF_OP_READ, BLKIF_OP_WRITE, BLKIF_OP_WRITE_BARRIER,
+	    BLKIF_OP_FLUSH_DISKCACHE, 4, BLKIF_OP_DISCARD, BLKIF_OP_INDIRECT, 77, 255};
+	blkif_request_t request = {
+	    .operation = operations[dice(sizeof operations)],
+	    .nr_segments = (uint8_t)dice(DIRECT_MAX + 1),
+	    .handle = (uint16_t)dice(65536),
+	    .id = (uint64_t)dice(UINT32_MAX) << 32 | dice(UINT32_MAX),
+	    .sector_number = dice(4) ? dice((uint32_t)(guest.size / 512)) : (uint64_t)dice(UINT32_MAX) << 32,
+	};
+	blkif_request_indirect_t *indirect = (blkif_request_indirect_t *)&request;
+	struct blkif_request_segment *segments = page(front->slots[0].indirect);
+
+	for (unsigned i = 0; i < DIRECT_MAX; i++)
+		request.seg[i] = any_segment(front);
+	if (request.operation != BLKIF_OP_INDIRECT)
+		return request;
+	indirect->indirect_op = (uint8_t)dice(2);
+	indirect->nr_segments = (uint16_t)dice(257);
+	for (unsigned i = 0; i < BLKIF_MAX_INDIRECT_PAGES_PER_REQUEST; i++)
+		indirect->indirect_grefs[i] = dice(4) ? front->slots[0].indirect : any_reference(front);
+	for (unsigned i = 0; i < SIM_PAGE / sizeof *segments; i++)
+		segments[i] = any_segment(front);
+	return request;
+}
+
+/* A bit of what is in the ring, wherever the other end is with it. */
+static void
+scratch(struct front *front)
+{
+	uint8_t *ring = page(front->first_page);
+	uint32_t at = 64 + dice(guest.pages * SIM_PAGE - 64);
+
+	ring[at] ^= (uint8_t)(1u << dice(8));
+}
+
+unsigned
+ring_throw(unsigned number)
+{
+	struct front *front = &guest.fronts[number];
+	blkif_sring_t *shared = page(front->first_page);
+	unsigned thrown = 0;
+
+	for (; thrown < 16 && front->ring.req_prod_pvt - shared->rsp_prod < RING_SIZE(&front->ring) / 2; thrown++) {
+		*RING_GET_REQUEST(&front->ring, front->ring.req_prod_pvt) = any_request(front);
+		front->ring.req_prod_pvt++;
+	}
+	xen_wmb();
+	shared->req_prod = front->ring.req_prod_pvt;
+	guest_signal(number);
+	for (unsigned i = dice(50) ? 0 : 64; i > 0; i--)
+		scratch(front);
+	return thrown;
+}

@@ -23,7 +23,7 @@ static struct {
 	int guest;
 	struct channel monitor, broker, attach;
 	struct sim_message disk, rings;
-	bool has_disk, has_rings, is_gone;
+	bool has_disk, has_rings, is_gone, is_closing;
 	int again_ms; /* until the disk is asked for once more; -1: it is not */
 } sim = {
     .guest = -1,
@@ -89,7 +89,7 @@ let_go(void)
 	if (sim.is_gone)
 		channel_send(&sim.broker, MSG_XEN_GONE,
 		    &(struct msg_xen_gone){.domid = sim.disk.domid, .device = sim.disk.device}, -1);
-	sim.has_rings = false;
+	sim.has_rings = sim.is_closing = false;
 	tell_guest(&(struct sim_message){.type = SIM_DOWN});
 }
 
@@ -118,6 +118,7 @@ on_guest(void)
 		return;
 	case SIM_CLOSE:
 		sim.is_gone = message.gone;
+		sim.is_closing = true;
 		if (sim.attach.fd < 0 || channel_send(&sim.attach, MSG_XEN_CLOSE,
 					     &(struct msg_xen_close){.gone = (uint8_t)message.gone}, -1) < 0)
 			let_go();
@@ -168,6 +169,8 @@ on_attach(void)
 	} else if (got != -EAGAIN) {
 		close(sim.attach.fd);
 		sim.attach.fd = -1;
+		if (sim.is_closing)
+			let_go();
 	}
 }
 

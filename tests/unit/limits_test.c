@@ -349,6 +349,21 @@ a_host_believes_so_many_ticket_keys(void **state)
 	assert_true(is_said("version: 1\nhost: m1\nticket_keys: " KEY "\n", "ticket_keys: this must be a list"));
 }
 
+static void
+a_host_knows_so_many_xen_domains(void **state)
+{
+	static char text[256 * 1024];
+
+	(void)state;
+	for (unsigned count = LIMIT_XEN_VMS; count <= LIMIT_XEN_VMS + 1; count++) {
+		size_t used = (size_t)snprintf(text, sizeof text, "version: 1\nhost: m1\nxen:\n  vms:\n");
+
+		for (unsigned i = 0; i < count; i++)
+			used += (size_t)snprintf(text + used, sizeof text - used, "    d%u: acme/d%u\n", i, i);
+		assert_true(is_said(text, count > LIMIT_XEN_VMS ? "vms: 4097 domains; at most 4096" : NULL));
+	}
+}
+
 int
 main(void)
 {
@@ -365,6 +380,7 @@ main(void)
 	    cmocka_unit_test(a_lease_lives_so_long_without_a_sign_of_life),
 	    cmocka_unit_test(direct_is_for_a_path),
 	    cmocka_unit_test(a_host_believes_so_many_ticket_keys),
+	    cmocka_unit_test(a_host_knows_so_many_xen_domains),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
