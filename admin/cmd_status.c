@@ -137,6 +137,16 @@ show_enrolment(struct admin *admin, const struct msg_row_status *status)
 }
 
 static void
+show_xen(struct admin *admin, const struct msg_row_status *status)
+{
+	if (strcmp(status->xen, "runs") == 0)
+		verb_say(admin, "xen          netbus-xenwatch runs");
+	else if (status->xen[0] != '\0')
+		verb_say(admin,
+		    "xen          netbus-xenwatch DOES NOT RUN: Xen guests get no disks; netbus-admin doctor has more");
+}
+
+static void
 show(struct admin *admin, const struct gathered *gathered)
 {
 	const struct msg_row_status *status = &gathered->status;
@@ -152,6 +162,7 @@ show(struct admin *admin, const struct gathered *gathered)
 	show_policy(admin, gathered);
 	verb_say(admin, "now          %u shares, %u grants, %u leases, %u sessions, %u attachments", status->shares,
 	    status->grants, status->leases, status->sessions, status->attachments);
+	show_xen(admin, status);
 	show_trail(admin, status);
 	verb_say(admin, "files        %s, %s, %s", status->config, status->policy_directory, status->pki_directory);
 }

@@ -195,6 +195,8 @@ get_status(struct client *client)
 	fill_paths(broker, &row);
 	if (client->role != ROLE_TENANT)
 		fill_enrolment(broker, &row);
+	if (client->role != ROLE_TENANT && broker->config->xen.on)
+		COPY(row.xen, broker->xenwatch.id ? "runs" : "down");
 	fill_trail(client, &row);
 	client_row(client, ADMIN_ROW_STATUS, &row);
 	for (size_t i = 0; i < broker->listening_count; i++) {
