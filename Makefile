@@ -41,7 +41,7 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
 XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
-XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/sim/%
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/sim/% tests/xenstore/% tests/xen/hostile% tests/xen/guest_disk% tests/xen/grants%
 XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
 buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
 sources     = $(call buildable,$(wildcard $(1)))
@@ -196,6 +196,20 @@ $(BUILD)/standin/$(1): $(call object,$(STANDIN_$(1))) $(ARCHIVES)
 endef
 $(foreach t,$(STANDINS),$(eval $(call standin,$(t))))
 
+# netbus-xenwatch against a real xenstored (tests/system/xenstore.test): its peers, and what xenstored needs to run without Xen.
+XENSTORE_TEST := $(if $(filter yes,$(XEN)),$(BUILD)/xenstore/drive $(BUILD)/xenstore/alone.so)
+
+$(BUILD)/xenstore/drive: $(call object,$(wildcard tests/xenstore/drive*.c)) $(ARCHIVES)
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F)'
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(call object,$(wildcard tests/xenstore/drive*.c)) -Wl,--start-group $(ARCHIVES) -Wl,--end-group -lxenstore
+
+# Into a program that has no sanitizer.
+$(BUILD)/xenstore/alone.so: tests/xenstore/alone.c | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  LINK  $(@F)'
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 -O1 $(WARN) -Wno-nonnull -shared -fPIC -o $@ $< -ldl
+
 # The bench: a load generator and the server that shows the limit of the machine.
 BENCH_TOOLS := generator limit_server limit_proxy
 SOURCES_policy       := tests/bench/policy.c
@@ -271,7 +285,7 @@ compile_commands.json: Makefile
 demo: all ## show the product: two hosts on loopback, one share, from grant to revoke
 	@NETBUS_BIN=$(abspath $(BUILD)/bin) tests/demo
 
-tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%) $(SIM) $(STANDINS:%=$(BUILD)/standin/%)
+tests: $(UNIT_TESTS:%=$(BUILD)/tests/%) $(TOOLS:%=$(BUILD)/tool/%) $(BUILD)/bench/generator $(MODEL_TOOLS:%=$(BUILD)/model/%) $(SIM) $(XENSTORE_TEST) $(STANDINS:%=$(BUILD)/standin/%)
 
 check: all tests fuzzers ## build and pass all tests
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run unit model arch golden fuzz system

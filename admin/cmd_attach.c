@@ -13,6 +13,20 @@
 
 /* ---- attach ---- */
 
+/* "acme/web-1", or "xen:web-1": the VM that netbusd.yaml says a Xen domain is. */
+static int
+operand_vm(struct admin *admin, const char *text, char vm[static 128])
+{
+	size_t length = text ? strlen(text) : 0;
+
+	if (length == 0 || strncmp(text, "xen:", 4) != 0)
+		return operand_qualified(admin, "VM", text, vm);
+	if (length == 4 || length > 4 + 63 || !is_utf8(text, length) || strpbrk(text, "/ \t\n") != NULL)
+		return verb_usage(admin, "'%s' is not of the form xen:DOMAIN, such as xen:web-1", text);
+	memcpy(vm, text, length + 1);
+	return 0;
+}
+
 /* "acme/disk-1@m2" into share and exporter. A name has no '@', so the first one parts them. */
 static int
 operand_remote(struct admin *admin, const char *text, struct msg_guest_attach *request)
@@ -114,7 +128,7 @@ cmd_attach(struct admin *admin, int argc, char **argv)
 	int code = verb_options(admin, &argc, argv, options, 2, 2);
 
 	if (code == 0)
-		code = operand_qualified(admin, "VM", argv[0], request.vm);
+		code = operand_vm(admin, argv[0], request.vm);
 	if (code == 0)
 		code = operand_remote(admin, argv[1], &request);
 	if (code == 0)

@@ -469,6 +469,8 @@ void xen_watch_here(struct broker *broker, const struct msg_peer_new *new, int f
 /* Whether it was netbus-xenwatch that ended. */
 bool xen_watch_gone(struct broker *broker, const struct msg_peer_gone *gone);
 void xen_clear(struct broker *broker);
+/* The VM that the table has for "xen:DOMAIN", which stands in ask->vm; false: the operator was told that there is none. */
+bool xen_vm_of(struct client *client, const struct msg_guest_attach *ask, char vm[static QUALIFIED_LEN_MAX + 1]);
 /* "xen:DOMAIN/VDEV" of an operator; false: he was told why not. */
 bool xen_place_for(struct client *client, const struct msg_guest_attach *ask, struct xen_place *place);
 /* An operator's, which is stored: where is its domain? It may be gone afterwards. */

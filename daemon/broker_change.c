@@ -329,6 +329,14 @@ policy_reload_asked(struct client *client, const struct msg_policy_reload *ask)
 static void
 attach_asked(struct client *client, const struct msg_guest_attach *ask)
 {
+	struct msg_guest_attach named = *ask;
+
+	if (strncmp(ask->vm, "xen:", 4) == 0) {
+		if (!check_names(client, "", ask->share, ask->exporter) || !check_trail(client) ||
+		    !xen_vm_of(client, ask, named.vm))
+			return;
+		ask = &named;
+	}
 	if (check_names(client, ask->vm, "", ask->exporter) && check_names(client, "", ask->share, "") &&
 	    check_trail(client))
 		guest_begin(client, ask);

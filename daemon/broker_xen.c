@@ -400,6 +400,24 @@ parse_place(const char *text, struct xen_place *place, struct error *error)
 	return vdev_parse(slash + 1, &place->device, error);
 }
 
+#define NO_VM "domain '%s' is no VM that netbusd.yaml knows (xen: vms:)"
+
+/* `vdev` "" when the disk will be no vbd of ours. */
+static void
+deny_domain(
+    struct client *client, const struct msg_guest_attach *ask, const char *domain, const char *vdev, const char *text)
+{
+	struct msg_xen_disk disk = {.mode = ask->mode};
+	const char *vm = strchr(ask->vm, '/') ? ask->vm : NULL;
+
+	snprintf(disk.domain, sizeof disk.domain, "%s", domain);
+	snprintf(disk.vdev, sizeof disk.vdev, "%.31s", vdev);
+	snprintf(disk.share, sizeof disk.share, "%s", ask->share);
+	snprintf(disk.exporter, sizeof disk.exporter, "%s", ask->exporter);
+	client_done(client, ADMIN_DENIED,
+	    ask->dry_run ? 0 : record_refusal(client->broker, client->name, &disk, vm, text), "%s", text);
+}
+
 /* An operator who names a domain that is none or another VM is told so; a tenant's one learns of his own. */
 static bool
 is_domain_of(struct client *client, const struct msg_guest_attach *ask, const struct xen_place *place)
@@ -407,7 +425,6 @@ is_domain_of(struct client *client, const struct msg_guest_attach *ask, const st
 	struct broker *broker = client->broker;
 	struct qualified vm;
 	bool is_known = xen_map_vm(&broker->config->xen.vms, place->domain, &vm);
-	struct msg_xen_disk disk = {.mode = ask->mode};
 	char text[TEXT_LEN];
 
 	if (is_known && client_may(client, vm.text) && strcmp(vm.text, ask->vm) == 0)
@@ -421,13 +438,29 @@ is_domain_of(struct client *client, const struct msg_guest_attach *ask, const st
 		snprintf(text, sizeof text, "domain '%s' is %s in netbusd.yaml (xen: vms:), not %s", place->domain,
 		    vm.text, ask->vm);
 	else
-		snprintf(text, sizeof text, "domain '%s' is no VM that netbusd.yaml knows (xen: vms:)", place->domain);
-	snprintf(disk.domain, sizeof disk.domain, "%s", place->domain);
-	snprintf(disk.vdev, sizeof disk.vdev, "%.31s", strchr(ask->frontend, '/') + 1);
-	snprintf(disk.share, sizeof disk.share, "%s", ask->share);
-	snprintf(disk.exporter, sizeof disk.exporter, "%s", ask->exporter);
-	client_done(client, ADMIN_DENIED, ask->dry_run ? 0 : record_refusal(broker, client->name, &disk, ask->vm, text),
-	    "%s", text);
+		snprintf(text, sizeof text, NO_VM, place->domain);
+	deny_domain(client, ask, place->domain, strchr(ask->frontend, '/') + 1, text);
+	return false;
+}
+
+bool
+xen_vm_of(struct client *client, const struct msg_guest_attach *ask, char vm[static QUALIFIED_LEN_MAX + 1])
+{
+	const char *domain = ask->vm + strlen("xen:");
+	struct qualified found;
+	bool is_known = xen_map_vm(&client->broker->config->xen.vms, domain, &found);
+	char text[TEXT_LEN];
+
+	if (is_known && client_may(client, found.text)) {
+		memcpy(vm, found.text, sizeof found.text);
+		return true;
+	}
+	snprintf(text, sizeof text, NO_VM, domain);
+	if (client->role == ROLE_TENANT)
+		client_not_found(client, "there is no Xen domain '%s'; those that are VMs of tenant %s are yours",
+		    domain, client->tenant.text);
+	else
+		deny_domain(client, ask, domain, "", text);
 	return false;
 }
 

@@ -25,6 +25,8 @@ enum { FD_MONITOR = 3, FD_BROKER = 4 };
 /* Watch events are taken as they come, or the library would keep them for us without a limit; but others get their turn. */
 #define EVENTS_A_TURN 4096u
 
+#define PULSE_NS (5 * NS_PER_SEC)
+
 #define TOKEN_BACKEND  "backend"
 #define TOKEN_FRONTEND "frontend"
 #define TOKEN_RELEASE  "release"
@@ -139,6 +141,18 @@ on_store(struct watch *watch, uint32_t events)
 {
 	(void)watch, (void)events;
 	take_events();
+}
+
+/* libxenstore does not say that its daemon is gone to who only waits for watches. */
+static void
+on_pulse(struct timer *timer)
+{
+	char value[XEN_VALUE_MOST + 1];
+
+	store_read(&self.store, XBT_NULL, "domid", value);
+	if (self.store.is_broken)
+		xenwatch_lost_store(&self);
+	timer_start(self.loop, timer, PULSE_NS, on_pulse);
 }
 
 static int
@@ -325,6 +339,7 @@ clean_up(void)
 	watch_stop(&self.on_store);
 	defer_stop(&self.sweep);
 	timer_stop(&self.more);
+	timer_stop(&self.pulse);
 	outbox_clear(&self.outbox);
 	loop_free(self.loop);
 }
@@ -344,6 +359,7 @@ main(int argc, char **argv)
 	/* Processes that live have their channels here before their disks are found. */
 	on_monitor(&self.on_monitor, 0);
 	find_all(&self);
+	timer_start(self.loop, &self.pulse, PULSE_NS, on_pulse);
 	log_info("watching xenstore as domain %u", self.store.domid);
 	code = loop_run(self.loop);
 	clean_up();

@@ -75,6 +75,7 @@ struct disk {
 	bool is_placed;      /* XEN_PLACE asked for it: its nodes are written when it is up */
 	struct xenbus bus;   /* has_nodes */
 	bool is_forgotten;   /* it goes at the end of the turn */
+	bool is_awaited;     /* a process is there and may have rings of it: nothing is concluded from its not having said so */
 	bool is_watched;     /* the frontend's state is */
 	bool was_introduced; /* xenstored knew the domain: when it does not any more, that is gone */
 	unsigned unwritten;  /* actions on nodes that failed, and are tried again */
@@ -157,7 +158,8 @@ struct xenwatch {
 	struct disk *disks;
 	unsigned disk_count;
 	struct defer sweep;
-	struct timer more; /* watch events are left */
+	struct timer more;  /* watch events are left */
+	struct timer pulse; /* is the store there? */
 };
 
 void xenwatch_tell(struct xenwatch *xenwatch, uint16_t number, const void *message);

@@ -75,7 +75,7 @@ close_channel(struct disk *disk)
 	watch_stop(&disk->on_channel);
 	if (disk->channel.fd >= 0)
 		close(take_fd(&disk->channel.fd));
-	disk->is_ready = false;
+	disk->is_ready = disk->is_awaited = false;
 }
 
 static void
@@ -136,6 +136,7 @@ on_calm(struct timer *timer)
 {
 	struct disk *disk = CONTAINER_OF(timer, struct disk, calm);
 
+	disk->is_awaited = false;
 	disk->is_dirty = true;
 	disk_look_if_touched(disk);
 }
@@ -244,7 +245,7 @@ look(struct disk *disk)
 void
 disk_look_if_touched(struct disk *disk)
 {
-	if (!disk->is_dirty || disk->is_forgotten || !disk->has_nodes)
+	if (!disk->is_dirty || disk->is_forgotten || !disk->has_nodes || disk->is_awaited)
 		return;
 	if (may_look(disk))
 		look(disk);
@@ -291,11 +292,11 @@ disk_begin(struct disk *disk)
 		log_warning("%s cannot be watched: %s", path, strerror(errno));
 	log_info("%s of domain %u: %s of %s, %s/%s", disk->vdev, disk->domid, disk->target.share.text,
 	    disk->target.exporter.text, xenbus_state_name(disk->bus.backend), xenbus_state_name(disk->bus.frontend));
-	/* A process that has rings of it says so in a moment; until then nothing is concluded from its having none. */
-	if (disk->channel.fd >= 0 && !disk->is_ready)
+	/* A process that has rings of it says so in a moment. */
+	disk->is_awaited = disk->channel.fd >= 0 && !disk->is_ready;
+	if (disk->is_awaited)
 		timer_start(disk->xenwatch->loop, &disk->calm, RETRY_NS, on_calm);
-	else
-		disk_touch(disk);
+	disk_touch(disk);
 	disk_check_domain(disk);
 }
 
@@ -470,15 +471,14 @@ carry_out(struct disk *disk, unsigned actions)
 static void
 disk_event(struct disk *disk, struct xenbus_event event)
 {
-	enum xenbus_state before = disk->bus.backend;
 	unsigned actions;
 
 	if (disk->is_forgotten || !disk->has_nodes)
 		return;
 	actions = xenbus_step(&disk->bus, &event);
 	if (actions & XENBUS_WRITE_STATE)
-		log_info("%s of domain %u: %s -> %s", disk->vdev, disk->domid, xenbus_state_name(before),
-		    xenbus_state_name(disk->bus.backend));
+		log_info("%s of domain %u: %s, its frontend %s", disk->vdev, disk->domid,
+		    xenbus_state_name(disk->bus.backend), xenbus_state_name(disk->bus.frontend));
 	carry_out(disk, actions);
 }
 
@@ -536,6 +536,7 @@ take_ready(struct disk *disk, const struct msg_xen_ready *ready)
 {
 	disk->ready = *ready;
 	disk->is_ready = true;
+	disk->is_awaited = false;
 	disk->ask_after_ns = ASK_LEAST_NS;
 	if (!disk->has_nodes)
 		take_up(disk);
