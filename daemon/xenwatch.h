@@ -71,11 +71,12 @@ struct disk {
 	struct xen_target target;
 	uint8_t mode;
 
-	bool has_nodes;      /* else an operator's that is not up yet, or one whose nodes were gone when we came */
-	bool is_placed;      /* XEN_PLACE asked for it: its nodes are written when it is up */
-	struct xenbus bus;   /* has_nodes */
-	bool is_forgotten;   /* it goes at the end of the turn */
-	bool is_awaited;     /* a process is there and may have rings of it: nothing is concluded from its not having said so */
+	bool has_nodes;    /* else an operator's that is not up yet, or one whose nodes were gone when we came */
+	bool is_placed;    /* XEN_PLACE asked for it: its nodes are written when it is up */
+	struct xenbus bus; /* has_nodes */
+	bool is_forgotten; /* it goes at the end of the turn */
+	bool
+	    is_awaited; /* a process is there and may have rings of it: nothing is concluded from its not having said so */
 	bool is_watched;     /* the frontend's state is */
 	bool was_introduced; /* xenstored knew the domain: when it does not any more, that is gone */
 	unsigned unwritten;  /* actions on nodes that failed, and are tried again */

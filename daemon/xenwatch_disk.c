@@ -164,14 +164,19 @@ may_look(struct disk *disk)
 	return false;
 }
 
-static int
-read_state(struct disk *disk, const char *directory, const char *name, char value[static XEN_VALUE_MOST + 1])
+static void
+look_later(struct disk *disk)
 {
-	char path[STORE_PATH_LEN];
+	timer_start(disk->xenwatch->loop, &disk->calm, RETRY_NS, on_calm);
+}
 
-	return path_print(path, sizeof path, "%s/%s", directory, name) < 0
-		   ? -ENAMETOOLONG
-		   : store_read(&disk->xenwatch->store, XBT_NULL, path, value);
+static enum xenbus_state
+read_frontend_state(struct disk *disk)
+{
+	char path[STORE_PATH_LEN], value[XEN_VALUE_MOST + 1];
+
+	frontend_path(disk, path);
+	return xen_state_parse(value, store_read(&disk->xenwatch->store, XBT_NULL, path, value));
 }
 
 /* The frontend says again that it has set up rings: are they the ones that it had? */
@@ -185,33 +190,63 @@ is_renewed(struct disk *disk, enum xenbus_state frontend)
 		return false;
 	bucket_take(&disk->looks, disk->rings.rings * (disk->rings.pages + 1u) / NODES_PER_LOOK);
 	if (nodes_read_rings(disk, &rings, NULL) < 0)
-		return true;
+		return false;
 	rings.anew = disk->rings.anew;
 	return memcmp(&rings, &disk->rings, sizeof rings) != 0;
+}
+
+/* What our nodes say. */
+struct said {
+	const struct disk *disk;
+	enum xenbus_state state;
+	bool is_online;
+};
+
+static int
+read_backend(struct store *store, xs_transaction_t at, void *owner)
+{
+	struct said *said = owner;
+	char path[STORE_PATH_LEN], value[XEN_VALUE_MOST + 1];
+	int length;
+
+	snprintf(path, sizeof path, "%.120s/online", said->disk->backend);
+	length = store_read(store, at, path, value);
+	said->is_online = !(length == 1 && value[0] == '0');
+	snprintf(path, sizeof path, "%.120s/state", said->disk->backend);
+	length = store_read(store, at, path, value);
+	said->state = xen_state_parse(value, length);
+	return length == -ENOENT ? -ENOENT : 0;
+}
+
+/* A toolstack that takes the disk away writes both at once, and half of that means something else. -ENOENT: they are gone. */
+static int
+read_said(struct disk *disk, struct said *said)
+{
+	*said = (struct said){.disk = disk};
+	return store_transact(&disk->xenwatch->store, read_backend, said);
 }
 
 static void
 look_at_backend(struct disk *disk)
 {
-	char state[XEN_VALUE_MOST + 1], online[XEN_VALUE_MOST + 1];
-	int length = read_state(disk, disk->backend, "state", state);
-	bool is_online = !(read_state(disk, disk->backend, "online", online) == 1 && online[0] == '0');
+	struct said said;
+	int code = read_said(disk, &said);
 
 	if (disk->xenwatch->store.is_broken)
 		return;
-	if (length == -ENOENT)
+	if (code == -ENOENT)
 		disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_VANISHED});
-	else
+	else if (code == 0)
 		disk_event(disk,
-		    (struct xenbus_event){
-			.kind = XENBUS_ON_BACKEND, .state = xen_state_parse(state, length), .is_online = is_online});
+		    (struct xenbus_event){.kind = XENBUS_ON_BACKEND, .state = said.state, .is_online = said.is_online});
+	else
+		look_later(disk);
 }
 
 static void
 look_at_frontend(struct disk *disk)
 {
-	char value[XEN_VALUE_MOST + 1];
-	enum xenbus_state state = xen_state_parse(value, read_state(disk, disk->frontend, "state", value));
+	enum xenbus_state state = read_frontend_state(disk);
 
 	if (disk->xenwatch->store.is_broken)
 		return;
@@ -278,13 +313,11 @@ disk_check_domain(struct disk *disk)
 void
 disk_begin(struct disk *disk)
 {
-	char state[XEN_VALUE_MOST + 1], online[XEN_VALUE_MOST + 1], frontend[XEN_VALUE_MOST + 1], path[STORE_PATH_LEN];
-	int state_length = read_state(disk, disk->backend, "state", state);
-	int frontend_length = read_state(disk, disk->frontend, "state", frontend);
-	bool is_online = !(read_state(disk, disk->backend, "online", online) == 1 && online[0] == '0');
+	char path[STORE_PATH_LEN];
+	struct said said;
 
-	disk->bus =
-	    xenbus_found(xen_state_parse(state, state_length), xen_state_parse(frontend, frontend_length), is_online);
+	read_said(disk, &said);
+	disk->bus = xenbus_found(said.state, read_frontend_state(disk), said.is_online);
 	disk->has_nodes = true;
 	frontend_path(disk, path);
 	disk->is_watched = xs_watch(disk->xenwatch->store.handle, path, "frontend");
@@ -295,7 +328,7 @@ disk_begin(struct disk *disk)
 	/* A process that has rings of it says so in a moment. */
 	disk->is_awaited = disk->channel.fd >= 0 && !disk->is_ready;
 	if (disk->is_awaited)
-		timer_start(disk->xenwatch->loop, &disk->calm, RETRY_NS, on_calm);
+		look_later(disk);
 	disk_touch(disk);
 	disk_check_domain(disk);
 }
@@ -438,7 +471,7 @@ write_down(struct disk *disk, unsigned actions)
 	}
 	log_warning("cannot write the nodes of %s of domain %u: %s", disk->vdev, disk->domid, strerror(-code));
 	disk->unwritten |= actions;
-	timer_start(disk->xenwatch->loop, &disk->calm, RETRY_NS, on_calm);
+	look_later(disk);
 }
 
 static void

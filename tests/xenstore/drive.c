@@ -524,6 +524,15 @@ connect_disk(const struct place *place)
 	return attach;
 }
 
+void
+answer_end(const struct peer *attach)
+{
+	const struct msg_xen_rings_down down = {0};
+
+	hear(attach, MSG_XEN_CLOSE);
+	say(attach, MSG_XEN_RINGS_DOWN, &down, -1);
+}
+
 /* ---- which ---- */
 
 static const struct scenario *const groups[] = {

@@ -95,5 +95,7 @@ struct peer attach_ordered(const struct place *place);
 struct peer connect_disk(const struct place *place);
 void answer_rings(const struct peer *attach);
 void answer_close(const struct peer *attach, bool gone);
+/* Of a domain that ended: xenstored removes what the guest owned a moment before it says that the domain is gone. */
+void answer_end(const struct peer *attach);
 
 #endif

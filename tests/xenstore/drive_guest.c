@@ -251,7 +251,7 @@ lets_go_when_a_domain_ends(void)
 	disk_make(&other, TARGET, "w");
 	connect_disk(&other);
 	domain_end(39);
-	answer_close(&attach, true);
+	answer_end(&attach);
 	REQUIRE(hear(&broker, MSG_XEN_GONE).xen_gone.domid == 39);
 	wait_backend(&place, 6);
 	REQUIRE(says("4", "%s/state", other.backend));
