@@ -326,7 +326,8 @@ check-kill: all tests ## kill -9 of each process and host at each step of attach
 	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 NETBUS_TEST_SECONDS=14400 ONLY=kill tests/run system
 
 check-xen: all $(XEN_TOOLS:%=$(BUILD)/xen/%) ## real Xen in emulated machines, with unmodified guests; ONLY=name picks some (10 minutes)
-	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run xen
+	@$(MAKE) --no-print-directory BUILD=build-asan SANITIZE=address,undefined all
+	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ASAN_BUILD=$(abspath build-asan) tests/run xen
 
 bench: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## measure against peers and the limit of the machine, into tests/bench/RESULTS.md (about half an hour)
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/run full
