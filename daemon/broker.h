@@ -453,6 +453,8 @@ void guest_up(struct process *process, const struct msg_attach_up *up);
 void guest_down(struct process *process, const struct msg_attach_down *down);
 void guest_refused(struct broker *broker, const struct msg_attach_refused *refused);
 void guest_process_gone(struct process *process, const char *cause);
+/* Its export host was proved to be one that is denied. */
+void guest_exporter_denied(struct process *process, const char *host);
 /* What is over is recorded, told, and forgotten once its process is reaped. */
 void guests_finish(struct broker *broker);
 int guests_reconcile(struct broker *broker, struct error *error);

@@ -328,6 +328,20 @@ guest_process_gone(struct process *process, const char *cause)
 	guests_finish(process->broker);
 }
 
+/* The process of a Xen disk stays: the guest may have its rings, and is answered with errors. */
+void
+guest_exporter_denied(struct process *process, const char *host)
+{
+	struct guest *guest = guest_find(process->broker, process->attachment);
+
+	if (guest == NULL || !guest->xen.is) {
+		process_drop(process, "the export host %s, or its key, is denied here", host);
+		return;
+	}
+	snprintf(guest->text, sizeof guest->text, "the export host %s, or its key, is denied here", host);
+	guest_stop(guest, REASON_HOST_DENIED);
+}
+
 void
 guest_refused(struct broker *broker, const struct msg_attach_refused *refused)
 {

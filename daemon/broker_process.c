@@ -210,7 +210,7 @@ process_proved(struct broker *broker, const struct msg_proved *proved)
 		return;
 	/* A denied attacher may ask, and its refusal is recorded; a denied exporter gives us nothing that we want. */
 	if (process->is_attach && peer_is_denied(broker, proved->host, proved->fingerprint)) {
-		process_drop(process, "the export host %s, or its key, is denied here", proved->host);
+		guest_exporter_denied(process, proved->host);
 		return;
 	}
 	snprintf(process->key, sizeof process->key, "%s", proved->fingerprint);

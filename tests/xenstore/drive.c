@@ -536,7 +536,7 @@ answer_end(const struct peer *attach)
 /* ---- which ---- */
 
 static const struct scenario *const groups[] = {
-    toolstack_scenarios, guest_scenarios, operator_scenarios, failure_scenarios};
+    toolstack_scenarios, guest_scenarios, operator_scenarios, failure_scenarios, model_scenarios};
 
 static void
 run(const struct scenario *scenario)

@@ -20,7 +20,8 @@ struct scenario {
 	const char *name;
 	void (*run)(void);
 };
-extern const struct scenario toolstack_scenarios[], guest_scenarios[], operator_scenarios[], failure_scenarios[];
+extern const struct scenario toolstack_scenarios[], guest_scenarios[], operator_scenarios[], failure_scenarios[],
+    model_scenarios[];
 
 /* ---- xenstore, as dom0's toolstack ---- */
 
