@@ -206,7 +206,7 @@ take_over(const struct msg_xen_over *over)
 	if (disk == NULL)
 		return;
 	if (over->again && disk->has_nodes)
-		disk_ask_later(disk);
+		disk_wait(disk, over->text);
 	else
 		disk_refuse(disk, over->text);
 }

@@ -518,6 +518,17 @@ disk_event(struct disk *disk, struct xenbus_event event)
 /* ---- what others say ---- */
 
 void
+disk_wait(struct disk *disk, const char *why)
+{
+	/* Whose guest runs needs no reason to wait. Written once, since each write wakes all who watch the disk. */
+	if (disk->bus.backend == XENBUS_INITIALISING && strcmp(disk->why, why) != 0) {
+		snprintf(disk->why, sizeof disk->why, "%s", why);
+		nodes_write_waiting(disk);
+	}
+	disk_ask_later(disk);
+}
+
+void
 disk_refuse(struct disk *disk, const char *why)
 {
 	timer_stop(&disk->ask);

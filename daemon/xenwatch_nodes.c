@@ -99,6 +99,8 @@ clear_error(struct store *store, xs_transaction_t at, const struct disk *disk)
 
 	if (code == 0)
 		code = remove_node(store, at, disk->backend, "hotplug-error");
+	if (code == 0)
+		code = remove_node(store, at, disk->backend, "waiting");
 	return code < 0 ? code : remove_node(store, at, disk->backend, "error");
 }
 
@@ -152,6 +154,24 @@ nodes_write(struct disk *disk, unsigned actions)
 	struct writing writing = {disk, actions};
 
 	return store_transact(&disk->xenwatch->store, write_nodes, &writing);
+}
+
+static int
+write_waiting(struct store *store, xs_transaction_t at, void *owner)
+{
+	const struct disk *disk = owner;
+	char state[STORE_PATH_LEN];
+	int code = node_path(state, disk->backend, "state");
+
+	if (code < 0)
+		return code;
+	return store_has(store, at, state) ? put_text(store, at, disk->backend, "waiting", disk->why) : -ENOENT;
+}
+
+int
+nodes_write_waiting(struct disk *disk)
+{
+	return store_transact(&disk->xenwatch->store, write_waiting, disk);
 }
 
 /* ---- our own type ---- */

@@ -55,6 +55,9 @@ xen_mode_parse(const char *value, size_t length, uint8_t *mode)
 
 /* ---- rings ---- */
 
+/* A value as it is shown to people, cut where a character ends. */
+#define QUOTED_LEN 65
+
 /* A guest's nodes on the way to a message. */
 struct parse {
 	xen_read_node *read;
@@ -74,7 +77,7 @@ wrong(struct parse *parse, const char *name, const char *untrusted_value, const 
 	va_end(arguments);
 	if (untrusted_value)
 		return error_set(
-		    parse->error, -EBADMSG, "the guest's node %s is '%.64s': %s", name, untrusted_value, why);
+		    parse->error, -EBADMSG, "the guest's node %s is '%s': %s", name, untrusted_value, why);
 	return error_set(parse->error, -EBADMSG, "the guest's node %s: %s", name, why);
 }
 
@@ -99,7 +102,7 @@ read_text(struct parse *parse, const char *name, char value[static XEN_VALUE_MOS
 static int
 read_number(struct parse *parse, const char *name, uint32_t least, uint32_t most, uint32_t *number)
 {
-	char value[XEN_VALUE_MOST + 1], quoted[sizeof value];
+	char value[XEN_VALUE_MOST + 1], quoted[QUOTED_LEN];
 	size_t length;
 	uint32_t found;
 	int got = read_text(parse, name, value, &length);
@@ -130,7 +133,7 @@ parse_protocol(struct parse *parse)
 		const char *name;
 		enum xen_protocol protocol;
 	} protocols[] = {{"x86_64-abi", XEN_PROTOCOL_X86_64}, {"x86_32-abi", XEN_PROTOCOL_X86_32}};
-	char value[XEN_VALUE_MOST + 1], quoted[sizeof value];
+	char value[XEN_VALUE_MOST + 1], quoted[QUOTED_LEN];
 	size_t length;
 	int got = read_text(parse, "protocol", value, &length);
 

@@ -19,9 +19,8 @@
 #include "frontend/xenbus.h"
 #include "wire/channel.h"
 
-#define XEN_VALUE_MOST      255u /* bytes of a value that is looked at: a longer one is wrong, whatever it says */
-#define XEN_RING_PAGES_MOST 16u  /* of one ring; 1 << XEN_RING_ORDER_MOST */
-#define XEN_RING_ORDER_MOST 4u
+#define XEN_VALUE_MOST      255u    /* bytes of a value that is looked at: a longer one is wrong, whatever it says */
+#define XEN_RING_ORDER_MOST 4u      /* of LIMIT_XEN_RING_PAGES */
 #define XEN_CHANNEL_MOST    131071u /* EVTCHN_FIFO_NR_CHANNELS - 1, <xen/event_channel.h>; 0 is no channel */
 
 /* Reads the node `name` below the frontend's directory into `value`, which has room for XEN_VALUE_MOST + 1 bytes. Its length (NUL not counted, not even added), or -ENOENT when

@@ -304,7 +304,9 @@ asks_again_for_what_may_heal(void)
 		hear_nothing(&broker, 900);
 	}
 	REQUIRE(says("1", "%s/state", place.backend)); /* the guest waits, and sees nothing */
+	REQUIRE(says("m2 is not reachable", "%s/waiting", place.backend) && says(NULL, "%s/error", place.backend));
 	attach = connect_disk(&place);
+	REQUIRE(says(NULL, "%s/waiting", place.backend));
 	require_quiet("%s", place.backend);
 	close(attach.fd);
 	REQUIRE(watch_end() == 0);
