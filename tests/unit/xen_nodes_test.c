@@ -188,12 +188,12 @@ static void
 refuses_numbers_that_are_none_or_out_of_range(void **state)
 {
 	static const struct {
-		const char *node, *least, *most, *above;
+		const char *node, *least, *most, *below, *above;
 	} nodes[] = {
-	    {"ring-ref", "0", "4294967295", "4294967296"},
-	    {"event-channel", "1", "131071", "131072"},
-	    {"multi-queue-num-queues", "1", "1", "17"},
-	    {"ring-page-order", "0", "0", "5"},
+	    {"ring-ref", "0", "4294967295", "-0", "4294967296"},
+	    {"event-channel", "1", "131071", "0", "131072"},
+	    {"multi-queue-num-queues", "1", "1", "0", "17"},
+	    {"ring-page-order", "0", "0", "-0", "5"},
 	};
 	static const char *const never[] = {"", " 1", "1 ", "+1", "-1", "1\n", "0x1", "1e3", "one", "1.0",
 	    "00000000001", "18446744073709551617", "99999999999999999999999999"};
@@ -208,6 +208,8 @@ refuses_numbers_that_are_none_or_out_of_range(void **state)
 		assert_int_equal(parse(&directory, 16, &rings, &error), 0);
 		put(&directory, nodes[i].node, nodes[i].most);
 		assert_int_equal(parse(&directory, 16, &rings, &error), 0);
+		put(&directory, nodes[i].node, nodes[i].below);
+		is_refused(&directory, 16, nodes[i].node);
 		put(&directory, nodes[i].node, nodes[i].above);
 		is_refused(&directory, 16, nodes[i].node);
 		for (size_t n = 0; n < ARRAY_LENGTH(never); n++) {

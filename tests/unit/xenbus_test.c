@@ -88,8 +88,20 @@ check_writes(const struct xenbus *before, const struct xenbus *after, unsigned a
 		assert_int_equal(after->rings, XENBUS_RINGS_NONE);
 	if (before->is_vanished || after->is_vanished)
 		assert_int_equal(actions & (NODE_WRITES | XENBUS_REMOVE_NODES), 0);
-	if (after->is_dead || after->is_vanished)
+	if (after->is_dead || after->is_vanished || after->is_offline)
 		assert_int_equal(actions & XENBUS_ASK_DEVICE, 0);
+}
+
+/* An operator's word stands, whatever is in the store; and what ended for good stays so. */
+static void
+check_kept(const struct xenbus *before, const struct xenbus *after, const struct xenbus_event *event)
+{
+	if (after->is_removing)
+		assert_true(after->is_offline);
+	if (before->device == XENBUS_OVER)
+		assert_int_equal(after->device, XENBUS_OVER);
+	if (event->kind == XENBUS_ON_RINGS_DOWN && before->rings != XENBUS_RINGS_LEAVING)
+		assert_int_equal(after->rings, before->rings);
 }
 
 static void
@@ -271,6 +283,7 @@ walk_from(struct walk *walk, const struct xenbus *before)
 		check_writes(before, &after, actions);
 		check_rings(before, &after, actions);
 		check_told(before, &after, actions);
+		check_kept(before, &after, &events[i]);
 		check_state(&after);
 		check_quiet(&after);
 		check_repeated(&after, &events[i]);
