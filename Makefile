@@ -41,7 +41,7 @@ object   = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 # Programs, their files and their tests that need Xen's headers and libraries are left out where these are missing, or with XEN=no.
 XEN := $(shell printf '\#include <%s>\n' xen/io/blkif.h xenstore.h xengnttab.h xenevtchn.h | $(CC) -E -x c - >/dev/null 2>&1 && echo yes || echo no)
-XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/sim/% tests/xenstore/%
+XEN_FILES  := frontend/xen% daemon/xen% daemon/attach_xen% tests/unit/xen% tests/fuzz/fuzz_xen% tests/tool/xen% tests/sim/% tests/xenstore/% tests/xen/hostile% tests/xen/guest_disk% tests/xen/grants%
 XEN_LIBS   := $(if $(filter yes,$(XEN)),-lxenstore -lxengnttab -lxenevtchn)
 buildable   = $(if $(filter yes,$(XEN)),$(1),$(filter-out $(XEN_FILES),$(1)))
 sources     = $(call buildable,$(wildcard $(1)))
@@ -90,7 +90,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.h))
 T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill check-xen bench bench-quick bench-revoke bench-policy lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill check-xen bench bench-quick bench-revoke bench-policy bench-xen lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
@@ -226,19 +226,23 @@ endef
 $(foreach t,$(BENCH_TOOLS) policy,$(eval $(call bench_tool,$(t))))
 
 # What tests/xen runs inside its emulated machines and guests, and what makes their kernel: static, and never with a sanitizer.
-XEN_TOOLS := agent vmlinux work hostile load hypercalls
+XEN_TOOLS := agent vmlinux work hostile load hypercalls grants
 
 $(BUILD)/xen/%: tests/xen/%.c | $(BUILD)/setup.ok
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARN) -static -pthread -o $@ $<
 
-# The exception: libxenstore's thread does not start in a static program.
-HOSTILE := $(wildcard tests/xen/hostile*.c) tests/xen/guest_disk.c
-$(BUILD)/xen/hostile: $(HOSTILE) $(wildcard tests/xen/*.h) | $(BUILD)/setup.ok
+# The exceptions: libxenstore's thread does not start in a static program.
+xen_tool = $(CC) -D_GNU_SOURCE -I. -std=gnu17 -O2 -g $(WARN) -o $@ $(filter %.c,$^) -Wl,--as-needed -lxenstore -lxengnttab -lxenevtchn
+$(BUILD)/xen/hostile: $(wildcard tests/xen/hostile*.c) tests/xen/guest_disk.c $(wildcard tests/xen/*.h) | $(BUILD)/setup.ok
 	@mkdir -p $(@D)
 	@echo '  CC    tests/xen/hostile.c'
-	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 -O2 -g $(WARN) -o $@ $(HOSTILE) -lxenstore -lxengnttab -lxenevtchn
+	$(Q)$(xen_tool)
+$(BUILD)/xen/grants: tests/xen/grants.c | $(BUILD)/setup.ok
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(xen_tool)
 
 # The fuzzers and what they need, with clang and its libFuzzer, in one place for every build: make check-asan takes what make check built.
 FUZZ_BUILD    := build-fuzz
@@ -322,7 +326,8 @@ check-kill: all tests ## kill -9 of each process and host at each step of attach
 	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ROUNDS=20 NETBUS_TEST_SECONDS=14400 ONLY=kill tests/run system
 
 check-xen: all $(XEN_TOOLS:%=$(BUILD)/xen/%) ## real Xen in emulated machines, with unmodified guests; ONLY=name picks some (10 minutes)
-	@NETBUS_BUILD=$(abspath $(BUILD)) tests/run xen
+	@$(MAKE) --no-print-directory BUILD=build-asan SANITIZE=address,undefined all
+	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_ASAN_BUILD=$(abspath build-asan) tests/run xen
 
 bench: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## measure against peers and the limit of the machine, into tests/bench/RESULTS.md (about half an hour)
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/run full
@@ -335,6 +340,9 @@ bench-revoke: all $(BUILD)/bench/generator ## a thousand hard revokes under 200 
 
 bench-policy: $(BUILD)/bench/policy ## how fast policies of 10 to 10 000 rules load and decide, on one core
 	@$(BUILD)/bench/policy
+
+bench-xen: all $(XEN_TOOLS:%=$(BUILD)/xen/%) ## a Xen guest's disk from another host against xen-blkback and QEMU, into tests/bench/RESULTS-xen.md (about 15 minutes)
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/xen/bench
 
 lint: compile_commands.json | $(BUILD)/setup.ok ## layout, static analysis, scripts, licences
 	@tests/lint

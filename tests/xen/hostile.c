@@ -121,7 +121,7 @@ go(struct hostile *hostile, int64_t until, bool lies)
 				hostile_wrong(hostile, "an honest frontend was disconnected");
 			continue;
 		}
-		hostile->lies = dice_below(&hostile->dice, 4) == 0;
+		hostile->lies = !hostile->lies; /* in every second connection */
 		ring_time(hostile);
 		hostile_check_service(hostile, 2);
 		if (dice_below(&hostile->dice, 2))

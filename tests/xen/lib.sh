@@ -14,7 +14,8 @@
 #   xen_begin                  machines, without the guests and grants of an earlier test
 #   finish                     the exit code, and an end to what was started
 #
-# M1_BUILD: the build that m1's Netbus is of, if it is another. NETBUSD_ENV: "NAME=VALUE" for netbusd.
+# M1_BUILD: the build that m1's Netbus is of, if it is another. NETBUSD_ENV: "NAME=VALUE" for netbusd. M1_MORE: a directory
+# that is laid over m1, for tests/xen/bench, with what the images have for that.
 # With NETBUS_XEN_RUN (tests/run sets it) the machines live in that directory and outlive a test that passed; whoever set it calls `machines_down`. A test
 # that failed ends them, so that the next begins with new ones, and leaves what their consoles and daemons said in $NETBUS_BUILD/test-logs/xen/.
 
@@ -66,7 +67,7 @@ lay_guest() {
 	mkdir -p "$root/usr/bin"
 	install -m 0755 "$xen_here/init-guest" "$root/init"
 	install -m 0755 "$agent" "$root/usr/bin/agent"
-	install -m 0755 "$NETBUS_BUILD/xen/work" "$NETBUS_BUILD/xen/load" "$NETBUS_BUILD/xen/hostile" "$root/usr/bin/"
+	install -m 0755 "$NETBUS_BUILD"/xen/{work,load,hostile,grants} "$root/usr/bin/"
 	with_libraries "$root" "$root/usr/bin/hostile"
 }
 
@@ -132,6 +133,7 @@ lay_machines() {
 	for name in m1 m2; do
 		{ cat "$images/machine.cpio" && pack "$X/lay/netbus-$name" && pack "$X/lay/$name"; } >"$X/$name.cpio" || return 1
 	done
+	[ -z "${M1_MORE:-}" ] || { pack "$M1_MORE" && cat "$images/bench.cpio"; } >>"$X/m1.cpio" || return 1
 	rm -rf "$X/lay"
 }
 
