@@ -51,7 +51,10 @@ CONFIG := daemon/config.c daemon/config_xen.c
 SHARED := daemon/channel.c $(CONFIG) daemon/custody.c
 ATTACH := daemon/attach.c daemon/attach_lane.c daemon/attach_release.c daemon/channel.c daemon/custody.c
 
-PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin $(if $(filter yes,$(XEN)),netbus-attach-xen netbus-xenwatch)
+# What only a Xen host needs.
+XEN_PROGRAMS := netbus-attach-xen netbus-xenwatch netbus-xen-dm
+PROGRAMS := netbusd netbus-gate netbus-session netbus-attach netbus-broker netbus-keys netbus-enrol netbus-join netbus-admin \
+        $(if $(filter yes,$(XEN)),$(XEN_PROGRAMS))
 SOURCES_netbusd        := daemon/netbusd.c $(wildcard daemon/monitor*.c) daemon/channel.c daemon/outbox.c $(CONFIG)
 SOURCES_netbus-gate    := $(wildcard daemon/gate*.c) daemon/channel.c daemon/outbox.c
 SOURCES_netbus-session := $(wildcard daemon/session*.c) daemon/channel.c daemon/custody.c
@@ -63,9 +66,6 @@ SOURCES_netbus-keys    := $(wildcard daemon/keys*.c) daemon/channel.c
 SOURCES_netbus-enrol   := daemon/enrol.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-join    := daemon/join.c daemon/join_files.c daemon/enrol_stream.c daemon/channel.c
 SOURCES_netbus-admin   := $(wildcard admin/*.c)
-# What only a Xen host needs.
-XEN_PROGRAMS := netbus-xen-dm
-PROGRAMS += $(if $(filter yes,$(XEN)),$(XEN_PROGRAMS))
 SOURCES_netbus-xen-dm  := $(wildcard daemon/xen_dm*.c)
 
 LIBS_netbusd        := -lyaml -lseccomp
@@ -96,7 +96,7 @@ T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
 
 all: $(PROGRAMS:%=$(BUILD)/bin/%) compile_commands.json ## build all programs
-	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; $(XEN_PROGRAMS) left out')
+	@$(if $(filter yes,$(XEN)),:,echo 'netbus: built without Xen: its headers and libraries (libxen-dev) are not there; $(XEN_PROGRAMS) are left out')
 
 # ---- set-up ------------------------------------------------------------------------------------------------------
 

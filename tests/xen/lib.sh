@@ -49,6 +49,8 @@ lay_netbus() {
 	DESTDIR=$root PREFIX=/usr BUILD=$NETBUS_BUILD "$xen_here/../../etc/install" install >/dev/null || return 1
 	rm -rf "$root"/usr/share/{man,doc}
 	with_libraries "$root" "$root"/usr/sbin/* "$root"/usr/bin/* "$root"/usr/libexec/netbus/*
+	mkdir -p "$root/etc/xen/scripts"
+	ln -s /usr/libexec/netbus/block-netbus "$root/etc/xen/scripts/" # as its own head says
 	install -m 0755 "$agent" "$root/usr/bin/agent"
 	install -m 0755 "$xen_here/init-machine" "$root/init"
 	{
@@ -380,14 +382,19 @@ xen_end() {
 	[ -n "${NETBUS_XEN_RUN:-}" ] || rm -rf "$X"
 	exit "$code"
 }
-# What an earlier test left: guests, grants, leases.
+# What an earlier test left: guests, grants, leases, bars.
 nothing_is_left() {
 	local name
 	for name in $(dom0 'xl list' | awk 'NR > 1 && $1 != "Domain-0" {print $1}'); do
 		dom0 "xl destroy $name" || return 1
 	done
-	admin m2 revoke --host m1 --mode hard --yes --reason "the next test" >/dev/null
-	[ "$(admin m2 lease list --json)" = '[]' ] || return 1
+	for name in acme globex; do
+		admin m2 revoke --tenant $name --mode hard --yes --reason "the next test" >/dev/null
+	done
+	for name in $(admin m2 bar list --json | jq -r '.[].id'); do
+		admin m2 bar lift "$name" --reason "the next test" || return 1
+	done
+	[ "$(admin m2 lease list --json)$(admin m2 grant list --json)" = '[][]' ] || return 1
 	for name in m1 m2; do
 		trail_begin[$name]=$(on "$name" 'expr $(wc -l </var/log/netbus/audit.jsonl) + 1') || return 1
 	done
