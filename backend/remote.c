@@ -470,8 +470,7 @@ static void
 take_last_words(struct remote *remote, int code)
 {
 	read_frames(remote);
-	remote_over(
-	    remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-code));
+	remote_over(remote, REASON_SESSION_LOST, 0, "the connection to the export host broke: %s", strerror(-code));
 }
 
 static void

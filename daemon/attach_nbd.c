@@ -47,30 +47,32 @@ on_client(void *owner, struct nbd_client *client)
 	return remote_backend(attach->lanes[0].remote);
 }
 
-static struct attach_lane *
-lane_of(struct guest *self, const struct nbd_client *client)
+/* Its own lane, or 0: none. */
+static unsigned
+lane_of(const struct guest *self, const struct nbd_client *client)
 {
 	for (unsigned i = 1; i < LIMIT_LANES; i++)
 		if (self->holder[i] == client)
-			return &self->attach->lanes[i];
-	return NULL;
+			return i;
+	return 0;
 }
 
 static void
 on_client_gone(void *owner, struct nbd_client *client)
 {
 	struct guest *self = owner;
-	struct attach_lane *lane = lane_of(self, client);
+	struct attach *attach = self->attach;
+	unsigned lane = lane_of(self, client);
 
-	if (lane != NULL) {
-		self->holder[lane->number] = NULL;
-		if (!self->attach->over)
-			lane_leave(lane);
+	if (lane > 0) {
+		self->holder[lane] = NULL;
+		if (!attach->over)
+			lane_leave(&attach->lanes[lane]);
 	}
-	if (--self->clients == 0 && self->attach->over)
-		attach_quit(self->attach);
+	if (--self->clients == 0 && attach->over)
+		attach_quit(attach);
 	else
-		release_go_on(self->attach);
+		release_go_on(attach);
 }
 
 static const struct nbd_events nbd_events = {on_client, on_client_gone};

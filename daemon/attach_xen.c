@@ -149,7 +149,7 @@ guest_lane_gone(struct guest *self, struct attach_lane *lane)
 	keeper->lane = lane_backend(self, 0);
 	if (self->ending_reason)
 		attach_over(self->attach, self->ending_reason, 0, "the lane of one of the guest's rings was lost");
-	else
+	else if (!self->is_stopping)
 		keeper_give_up(keeper, -EIO);
 }
 
@@ -172,13 +172,6 @@ void
 guest_release(struct guest *self)
 {
 	xen_disk_release(self->disk);
-}
-
-static void
-keep_from_now_on(struct guest *self, enum keeping keeping)
-{
-	for (unsigned i = 0; i < LIMIT_LANES; i++)
-		self->keepers[i].keeping = keeping;
 }
 
 static void
@@ -206,10 +199,8 @@ guest_stop(struct guest *self, uint16_t reason)
 {
 	if (self->is_gone)
 		leave_rings(self);
-	else if (reason_heals(reason)) {
-		self->ending_reason = reason;
-		keep_from_now_on(self, KEEP_NEW);
-	}
+	else
+		self->is_stopping = reason_heals(reason);
 }
 
 void
@@ -218,7 +209,8 @@ guest_ending(struct guest *self, uint16_t reason)
 	if (!reason_heals(reason))
 		return;
 	self->ending_reason = reason;
-	keep_from_now_on(self, KEEP_ALL);
+	for (unsigned i = 0; i < LIMIT_LANES; i++)
+		self->keepers[i].is_ending = true;
 }
 
 /* The lease was not to be had again, and the rings of the process before this one are still the guest's, with requests in them. */
@@ -242,7 +234,7 @@ take_orphans(struct guest *self)
 void
 guest_end(struct guest *self, uint16_t reason)
 {
-	bool is_left = self->ending_reason || reason_heals(reason);
+	bool is_left = self->is_stopping || self->ending_reason || reason_heals(reason);
 
 	if (self->disk && !is_left) {
 		xen_disk_end(self->disk);

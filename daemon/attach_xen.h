@@ -11,18 +11,12 @@
 
 /* ---- attach_xen_keep.c ---- */
 
-/* The backend of a ring, in front of its lane's. A guest whose device will be there again in a moment is to wait, and not to see errors: so what came too late for
- * the lane, and what the lane could not finish, is kept here, unanswered. It is in the shadow too, for the next process. */
-enum keeping {
-	KEEP_FAILED, /* what is answered with -ESHUTDOWN: the lane is about to end, and nobody knows yet why */
-	KEEP_NEW,    /* and what is submitted from now on */
-	KEEP_ALL,    /* and everything else */
-};
-
+/* The backend of a ring, in front of its lane's. A guest whose device will be there again in a moment is to wait, and not to see errors: so what the lane does not take any more (it
+ * answers with -ESHUTDOWN), or could not finish, is kept here, unanswered, until it is known why. It is in the shadow too, for the next process. */
 struct keeper {
-	struct backend backend; /* first */
-	struct backend *lane;   /* whose requests are submitted to; NULL: they are kept */
-	enum keeping keeping;
+	struct backend backend;         /* first */
+	struct backend *lane;           /* whose requests are submitted to; NULL: they are kept */
+	bool is_ending;                 /* whatever the lane says is kept */
 	void (*on_done)(struct io *io); /* of all requests of the ring: a lane is given ours in its place */
 	struct io *kept, **kept_end;
 };
@@ -40,7 +34,8 @@ struct guest {
 	void *shadow;                       /* XEN_SHADOW_BYTES */
 	struct xen_disk *disk;              /* NULL until lane 0 is up */
 	struct keeper keepers[LIMIT_LANES]; /* of a ring each */
-	uint16_t ending_reason;             /* why we leave the rings to another process, or 0 */
+	bool is_stopping;                   /* the monitor ends us, and there will be another process */
+	uint16_t ending_reason;             /* a lane was lost, and there will be another process: why, or 0 */
 	bool is_gone;                       /* guest_end(): only errors are answered, until the rings are let go */
 
 	/* ---- attach_xen_watch.c ---- */

@@ -22,7 +22,7 @@ on_lane_done(struct io *io)
 	struct keeper *keeper = io->backend_data;
 
 	io->on_done = keeper->on_done;
-	if (keeper->keeping == KEEP_ALL || io->status == -ESHUTDOWN)
+	if (keeper->is_ending || io->status == -ESHUTDOWN)
 		keep(keeper, io);
 	else
 		io->on_done(io);
@@ -33,7 +33,7 @@ keeper_submit(struct backend *backend, struct io *io)
 {
 	struct keeper *keeper = (struct keeper *)backend;
 
-	if (keeper->lane == NULL || keeper->keeping >= KEEP_NEW) {
+	if (keeper->lane == NULL) {
 		keep(keeper, io);
 		return;
 	}

@@ -121,13 +121,12 @@ static void
 take_rings(struct guest *guest, const struct msg_xen_rings *rings)
 {
 	struct error error = {0};
-	struct xen_setup setup;
+	struct xen_setup setup = {0};
 
-	if (guest->disk == NULL)
+	if (guest->disk == NULL) {
 		error_set(&error, -EAGAIN, "there is no device yet, or none any more");
-	else
-		parse_setup(rings, &setup, &error);
-	if (error.code < 0) {
+		tell_up(guest, &error);
+	} else if (parse_setup(rings, &setup, &error) < 0) {
 		tell_up(guest, &error);
 	} else if (!xen_disk_is_connected(guest->disk)) {
 		connect_and_tell(guest, &setup);

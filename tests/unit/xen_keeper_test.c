@@ -67,20 +67,17 @@ static void
 an_answer_goes_on_unless_the_lane_ends(void **state)
 {
 	static const struct {
-		enum keeping keeping;
+		bool is_ending;
 		int status;
 		bool goes_on;
 	} cases[] = {
-	    {KEEP_FAILED, 0, true},
-	    {KEEP_FAILED, -EIO, true},
-	    {KEEP_FAILED, -ENOSPC, true},
-	    {KEEP_FAILED, -ESHUTDOWN, false},
-	    {KEEP_NEW, 0, true},
-	    {KEEP_NEW, -EIO, true},
-	    {KEEP_NEW, -ESHUTDOWN, false},
-	    {KEEP_ALL, 0, false},
-	    {KEEP_ALL, -EIO, false},
-	    {KEEP_ALL, -ESHUTDOWN, false},
+	    {false, 0, true},
+	    {false, -EIO, true},
+	    {false, -ENOSPC, true},
+	    {false, -ESHUTDOWN, false},
+	    {true, 0, false},
+	    {true, -EIO, false},
+	    {true, -ESHUTDOWN, false},
 	};
 
 	(void)state;
@@ -88,7 +85,7 @@ an_answer_goes_on_unless_the_lane_ends(void **state)
 		begin();
 		submit(&test.io);
 		assert_ptr_equal(test.with_lane, &test.io);
-		test.keeper.keeping = cases[i].keeping;
+		test.keeper.is_ending = cases[i].is_ending;
 		lane_answers(cases[i].status);
 		if (test.done != cases[i].goes_on)
 			fail_msg("row %zu", i);
@@ -100,21 +97,19 @@ an_answer_goes_on_unless_the_lane_ends(void **state)
 }
 
 static void
-what_is_new_is_kept_when_the_process_ends_or_has_no_lane(void **state)
+what_is_new_is_kept_without_a_lane(void **state)
 {
 	(void)state;
-	for (unsigned row = 0; row < 4; row++) {
-		begin();
-		test.keeper.keeping = row < 3 ? (enum keeping)row : KEEP_FAILED;
-		if (row == 3)
-			test.keeper.lane = NULL;
-		submit(&test.io);
-		submit(&test.later);
-		assert_int_equal(test.submitted, row == 0 ? 2 : 0);
-		assert_int_equal(test.done, 0);
-		keeper_give_up(&test.keeper, -ESHUTDOWN);
-		assert_int_equal(test.done, row == 0 ? 0 : 2);
-	}
+	begin();
+	submit(&test.io);
+	assert_int_equal(test.submitted, 1);
+	test.keeper.lane = NULL;
+	submit(&test.later);
+	assert_int_equal(test.submitted, 1);
+	assert_int_equal(test.done, 0);
+	keeper_give_up(&test.keeper, -ESHUTDOWN);
+	assert_int_equal(test.done, 1);
+	assert_int_equal(test.later.status, -ESHUTDOWN);
 }
 
 /* As a frontend does that has more to do: what it does then is kept, and given up too. */
@@ -147,7 +142,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_answer_goes_on_unless_the_lane_ends),
-	    cmocka_unit_test(what_is_new_is_kept_when_the_process_ends_or_has_no_lane),
+	    cmocka_unit_test(what_is_new_is_kept_without_a_lane),
 	    cmocka_unit_test(giving_up_ends_what_comes_of_it),
 	};
 
