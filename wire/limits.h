@@ -6,7 +6,8 @@
  * Tests go beyond each row where it is held. In frames: tests/unit/frame_test.c. In the fields of messages, in the gate's counting and in the
  * configuration: tests/unit/message_test.c and limits_test.c. In certificates and handshakes: tls_test.c, proof_test.c and custody_test.c there. In running
  * processes (clients, requests and options of NBD, clients of the admin socket and candidate policies, silence and slowness, credits): tests/tool/limits.c and hostile.c, by
- * tests/system/limits.test and hostile.test. What a follower of the trail leaves unread: tests/system/events.test. Of a candidate policy: tests/system/policy_change.test. But none goes beyond SESSIONS and
+ * tests/system/limits.test and hostile.test. What a follower of the trail leaves unread: tests/system/events.test. Of a candidate policy: tests/system/policy_change.test. Of disks
+ * of a Xen domain: tests/system/xen_broker.test. But none goes beyond SESSIONS and
  * ATTACHMENTS: that many processes do not fit where tests run.
  */
 #ifndef NETBUS_WIRE_LIMITS_H
