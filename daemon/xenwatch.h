@@ -112,20 +112,19 @@ void disk_look_if_touched(struct disk *disk);
 void disk_check_domain(struct disk *disk);
 /* For good, with a sentence for people. */
 void disk_refuse(struct disk *disk, const char *why);
-/* It is asked for again later; why stands in the node `waiting` until then, which netbus-xen-dm reads. */
-void disk_wait(struct disk *disk, const char *why);
 void disk_ask_now(struct disk *disk);
-/* XEN_OVER{again}. */
-void disk_ask_later(struct disk *disk);
+/* XEN_OVER{again}: why it is not there, for people. */
+void disk_wait(struct disk *disk, const char *why);
 void disk_remove(struct disk *disk);
 /* Takes fd over: a netbus-attach-xen is there for it. */
 void disk_channel(struct disk *disk, int fd);
 
 /* ---- xenwatch_nodes.c ---- */
 
+/* Beside the actions of frontend/xenbus.h: `why`, for what may heal. netbus-xen-dm tells it to who starts the guest. */
+#define NODES_WAITING (1u << 16)
 /* What of `actions` is to be written, in one transaction. -ENOENT when the nodes are gone. */
 int nodes_write(struct disk *disk, unsigned actions);
-int nodes_write_waiting(struct disk *disk); /* disk->why */
 /* Those that are ours to remove. */
 void nodes_remove(struct disk *disk);
 bool nodes_are_ours(const struct disk *disk);

@@ -350,8 +350,8 @@ on_ask(struct timer *timer)
 	disk_ask_now(disk);
 }
 
-void
-disk_ask_later(struct disk *disk)
+static void
+ask_later(struct disk *disk)
 {
 	if (!may_ask(disk))
 		return;
@@ -359,14 +359,15 @@ disk_ask_later(struct disk *disk)
 	disk->ask_after_ns = disk->ask_after_ns * 2 > ASK_MOST_NS ? ASK_MOST_NS : disk->ask_after_ns * 2;
 }
 
-/* Whose disk it is cannot be told: that is said in its nodes, and looked at again. */
-static void
-ask_in_vain(struct disk *disk, const char *why)
+/* A guest that is connected only waits, and so do its nodes. */
+void
+disk_wait(struct disk *disk, const char *why)
 {
-	log_warning("%s of domain %u: %s", disk->vdev, disk->domid, why);
+	log_notice("%s of domain %u waits: %s", disk->vdev, disk->domid, why);
 	snprintf(disk->why, sizeof disk->why, "%s", why);
-	nodes_write(disk, XENBUS_WRITE_ERROR);
-	disk_ask_later(disk);
+	if (disk->bus.backend == XENBUS_INITIALISING && !xenbus_is_ending(&disk->bus))
+		nodes_write(disk, NODES_WAITING);
+	ask_later(disk);
 }
 
 void
@@ -379,7 +380,7 @@ disk_ask_now(struct disk *disk)
 	if (!may_ask(disk))
 		return;
 	if (find_domain_names(&disk->xenwatch->store, disk->domid, ask.domain, ask.uuid, &error) < 0) {
-		ask_in_vain(disk, error.text);
+		disk_wait(disk, error.text);
 		return;
 	}
 	snprintf(ask.vdev, sizeof ask.vdev, "%s", disk->vdev);
@@ -485,7 +486,7 @@ carry_out(struct disk *disk, unsigned actions)
 	if (actions & NODE_ACTIONS)
 		write_down(disk, actions & NODE_ACTIONS);
 	if (actions & XENBUS_ASK_DEVICE)
-		disk_ask_later(disk);
+		ask_later(disk);
 	if (actions & XENBUS_REMOVE_NODES)
 		nodes_remove(disk);
 	if (actions & XENBUS_TELL_HELD)
@@ -516,17 +517,6 @@ disk_event(struct disk *disk, struct xenbus_event event)
 }
 
 /* ---- what others say ---- */
-
-void
-disk_wait(struct disk *disk, const char *why)
-{
-	/* Whose guest runs needs no reason to wait. Written once, since each write wakes all who watch the disk. */
-	if (disk->bus.backend == XENBUS_INITIALISING && strcmp(disk->why, why) != 0) {
-		snprintf(disk->why, sizeof disk->why, "%s", why);
-		nodes_write_waiting(disk);
-	}
-	disk_ask_later(disk);
-}
 
 void
 disk_refuse(struct disk *disk, const char *why)

@@ -112,6 +112,8 @@ put_error(struct store *store, xs_transaction_t at, const struct disk *disk)
 
 	if (code == 0)
 		code = put_text(store, at, disk->backend, "hotplug-error", disk->why);
+	if (code == 0)
+		code = remove_node(store, at, disk->backend, "waiting");
 	return code < 0 ? code : put_text(store, at, disk->backend, "hotplug-status", "error");
 }
 
@@ -139,6 +141,8 @@ write_nodes(struct store *store, xs_transaction_t at, void *owner)
 		code = put_error(store, at, disk);
 	else if (is_served(disk, writing->actions))
 		code = clear_error(store, at, disk);
+	else if (writing->actions & NODES_WAITING)
+		code = put_text(store, at, disk->backend, "waiting", disk->why);
 	if (code == 0 && (writing->actions & XENBUS_PUBLISH))
 		code = put_properties(store, at, disk);
 	if (code == 0 && (writing->actions & XENBUS_WRITE_OFFLINE))
@@ -154,24 +158,6 @@ nodes_write(struct disk *disk, unsigned actions)
 	struct writing writing = {disk, actions};
 
 	return store_transact(&disk->xenwatch->store, write_nodes, &writing);
-}
-
-static int
-write_waiting(struct store *store, xs_transaction_t at, void *owner)
-{
-	const struct disk *disk = owner;
-	char state[STORE_PATH_LEN];
-	int code = node_path(state, disk->backend, "state");
-
-	if (code < 0)
-		return code;
-	return store_has(store, at, state) ? put_text(store, at, disk->backend, "waiting", disk->why) : -ENOENT;
-}
-
-int
-nodes_write_waiting(struct disk *disk)
-{
-	return store_transact(&disk->xenwatch->store, write_waiting, disk);
 }
 
 /* ---- our own type ---- */

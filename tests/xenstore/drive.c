@@ -4,6 +4,7 @@
  */
 #include "tests/xenstore/drive.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -336,6 +337,8 @@ run_watch(int to_monitor, int to_broker, const char *types)
 	if (dup2(to_monitor, 30) < 0 || dup2(to_broker, 31) < 0 || dup2(30, 3) < 0 || dup2(31, 4) < 0)
 		_exit(126);
 	close_range(5, ~0U, 0);
+	if (geteuid() == 0)
+		execl(path, path, "--id", "9", "--serve", types, "--user", DROP_USER, (char *)NULL);
 	execl(path, path, "--id", "9", "--serve", types, (char *)NULL);
 	_exit(127);
 }
@@ -355,6 +358,45 @@ watch_start_serving(const char *types)
 	close(brokers[1]);
 	monitor.fd = monitors[0];
 	broker.fd = brokers[0];
+}
+
+/* "Uid:" and the like, of one thread. */
+static bool
+thread_says(const char *thread, const char *line)
+{
+	char path[PATH_LEN], status[8192];
+	size_t length;
+	FILE *file;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%.20s/status", watch_pid, thread);
+	file = fopen(path, "re");
+	REQUIRE(file != NULL);
+	length = fread(status, 1, sizeof status - 1, file);
+	fclose(file);
+	status[length] = '\0';
+	return strstr(status, line) != NULL;
+}
+
+void
+require_of_threads(const char *line, unsigned least)
+{
+	char path[PATH_LEN];
+	unsigned count = 0;
+	DIR *threads;
+
+	snprintf(path, sizeof path, "/proc/%d/task", watch_pid);
+	threads = opendir(path);
+	REQUIRE(threads != NULL);
+	for (const struct dirent *entry; (entry = readdir(threads)) != NULL;)
+		if (entry->d_name[0] != '.') {
+			count++;
+			if (!thread_says(entry->d_name, line)) {
+				printf("thread %s: not '%s'\n", entry->d_name, line);
+				exit(1);
+			}
+		}
+	closedir(threads);
+	REQUIRE(count >= least);
 }
 
 int

@@ -77,6 +77,11 @@ struct peer {
 extern struct peer monitor, broker;
 
 void watch_start_serving(const char *types);
+/* Everybody's; netbus-xen is on hosts that Netbus was installed on. */
+#define DROP_USER "nobody"
+#define DROP_UID  "65534"
+/* Each of its threads has that line in its status, and there are so many. */
+void require_of_threads(const char *line, unsigned least);
 void watch_kill(void);
 /* Its exit code, waiting for it. */
 int watch_end(void);

@@ -201,7 +201,7 @@ believes_no_name_that_a_guest_gave_itself(void)
 	give("/local/domain/18/name", 18, 0, false);
 	disk_make(&place, TARGET, "w");
 	watch_start_serving("netbus,qdisk");
-	wait_for("error", "%s/hotplug-status", place.backend);
+	wait_for("/local/domain/18/name is not the toolstack's alone and is not believed", "%s/waiting", place.backend);
 	hear_nothing(&broker, 100);
 	give("/local/domain/18/name", 0, 18, false);
 	REQUIRE(strcmp(hear(&broker, MSG_XEN_DISK).xen_disk.domain, "web-1") == 0);
@@ -303,7 +303,7 @@ asks_again_for_what_may_heal(void)
 		say(&broker, MSG_XEN_OVER, &over, -1);
 		hear_nothing(&broker, 900);
 	}
-	REQUIRE(says("1", "%s/state", place.backend)); /* the guest waits, and sees nothing */
+	REQUIRE(says("1", "%s/state", place.backend)); /* the guest waits, and who starts it can read why */
 	REQUIRE(says("m2 is not reachable", "%s/waiting", place.backend) && says(NULL, "%s/error", place.backend));
 	attach = connect_disk(&place);
 	REQUIRE(says(NULL, "%s/waiting", place.backend));
