@@ -307,7 +307,7 @@ check-system: all tests ## only the tests with real daemons; ONLY=name picks som
 
 # What the other engine changes is how a device is used; what has no device in it is not asked again.
 WITHOUT_DEVICES := audit barred doctor enrol events install keys kill kill_lease limits limits_rate many output policy_change processes refusals restore \
-	scale steal tenant ticket tls top observe
+	scale steal tenant ticket tls top observe xenstore
 check-epoll: all tests ## the unit and system tests that use devices again where the kernel refuses io_uring, as some hosts do
 	@NETBUS_BUILD=$(abspath $(BUILD)) $(BUILD)/tool/without_uring tests/run unit
 	@NETBUS_BUILD=$(abspath $(BUILD)) NETBUS_WITHOUT_URING=1 LEAVE_OUT="$(WITHOUT_DEVICES:%=system/%)" tests/run system

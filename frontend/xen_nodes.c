@@ -76,8 +76,7 @@ wrong(struct parse *parse, const char *name, const char *untrusted_value, const 
 	vsnprintf(why, sizeof why, format, arguments);
 	va_end(arguments);
 	if (untrusted_value)
-		return error_set(
-		    parse->error, -EBADMSG, "the guest's node %s is '%s': %s", name, untrusted_value, why);
+		return error_set(parse->error, -EBADMSG, "the guest's node %s is '%s': %s", name, untrusted_value, why);
 	return error_set(parse->error, -EBADMSG, "the guest's node %s: %s", name, why);
 }
 
@@ -103,8 +102,8 @@ static int
 read_number(struct parse *parse, const char *name, uint32_t least, uint32_t most, uint32_t *number)
 {
 	char value[XEN_VALUE_MOST + 1], quoted[QUOTED_LEN];
-	size_t length;
-	uint32_t found;
+	size_t length = 0;
+	uint32_t found = 0;
 	int got = read_text(parse, name, value, &length);
 
 	if (got <= 0)
@@ -134,7 +133,7 @@ parse_protocol(struct parse *parse)
 		enum xen_protocol protocol;
 	} protocols[] = {{"x86_64-abi", XEN_PROTOCOL_X86_64}, {"x86_32-abi", XEN_PROTOCOL_X86_32}};
 	char value[XEN_VALUE_MOST + 1], quoted[QUOTED_LEN];
-	size_t length;
+	size_t length = 0;
 	int got = read_text(parse, "protocol", value, &length);
 
 	parse->rings.abi = XEN_PROTOCOL_NATIVE;

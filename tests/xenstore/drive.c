@@ -87,29 +87,45 @@ says(const char *text, const char *format, ...)
 	return path_says(path, text);
 }
 
-/* One event of our watches, if one comes in that time. */
+/* An event of that watch, if one comes in that time. Those of watches that are over may come late. */
 static bool
-next_event(int milliseconds)
+next_event(const char *token, int milliseconds)
 {
-	struct pollfd ready = {.fd = xs_fileno(store), .events = POLLIN};
-	char **event = xs_check_watch(store);
+	uint64_t deadline = clock_monotonic_ns() + (uint64_t)milliseconds * NS_PER_MS, now;
 
-	if (event == NULL && poll(&ready, 1, milliseconds) > 0)
-		event = xs_check_watch(store);
-	free(event);
-	return event != NULL;
+	while ((now = clock_monotonic_ns()) <= deadline) {
+		struct pollfd ready = {.fd = xs_fileno(store), .events = POLLIN};
+		AUTO_FREE char **event = xs_check_watch(store);
+
+		if (event && strcmp(event[XS_WATCH_TOKEN], token) == 0)
+			return true;
+		if (event == NULL)
+			poll(&ready, 1, (int)((deadline - now) / NS_PER_MS) + 1);
+	}
+	return false;
+}
+
+static const char *
+new_token(void)
+{
+	static char token[16];
+	static unsigned count;
+
+	snprintf(token, sizeof token, "%u", ++count);
+	return token;
 }
 
 void
 wait_for(const char *text, const char *format, ...)
 {
 	uint64_t deadline = clock_monotonic_ns() + NODE_MS * NS_PER_MS;
+	const char *token = new_token();
 
 	PATH(path, format);
-	REQUIRE(xs_watch(store, path, "wait"));
+	REQUIRE(xs_watch(store, path, token));
 	while (!path_says(path, text) && clock_monotonic_ns() < deadline)
-		next_event(100);
-	xs_unwatch(store, path, "wait");
+		next_event(token, 100);
+	xs_unwatch(store, path, token);
 	if (!path_says(path, text)) {
 		AUTO_FREE char *value = get("%s", path);
 
@@ -121,16 +137,16 @@ wait_for(const char *text, const char *format, ...)
 void
 require_quiet(const char *format, ...)
 {
+	const char *token = new_token();
+
 	PATH(path, format);
-	while (next_event(0))
-		continue;
-	REQUIRE(xs_watch(store, path, "quiet"));
-	REQUIRE(next_event(NODE_MS)); /* a watch begins with an event */
-	if (next_event(QUIET_MS)) {
+	REQUIRE(xs_watch(store, path, token));
+	REQUIRE(next_event(token, NODE_MS)); /* a watch begins with an event */
+	if (next_event(token, QUIET_MS)) {
 		printf("somebody writes below %s\n", path);
 		exit(1);
 	}
-	xs_unwatch(store, path, "quiet");
+	xs_unwatch(store, path, token);
 }
 
 /* By a connection of its own, whose library keeps the events until they are counted. */
@@ -139,7 +155,7 @@ static struct xs_handle *counting;
 void
 watch_count(const char *path)
 {
-	counting = xs_open(XS_UNWATCH_FILTER);
+	counting = xs_open(0);
 	REQUIRE(counting != NULL && xs_watch(counting, path, "count"));
 }
 
@@ -583,7 +599,7 @@ static const struct scenario *const groups[] = {
 static void
 run(const struct scenario *scenario)
 {
-	store = xs_open(XS_UNWATCH_FILTER);
+	store = xs_open(0);
 	REQUIRE(store != NULL);
 	xs_rm(store, XBT_NULL, "/local/domain"); /* of scenarios before this one */
 	xs_rm(store, XBT_NULL, "/libxl");
