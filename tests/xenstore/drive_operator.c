@@ -82,6 +82,30 @@ puts_a_disk_into_a_domain_and_takes_it_away(void)
 	REQUIRE(watch_end() == 0);
 }
 
+/* A toolstack knows nothing of it: who else would make room for the next one? */
+static void
+clears_up_behind_an_operators_disk_that_is_over(void)
+{
+	const struct msg_xen_over over = {.domid = 29, .device = 51728, .reason = 2, .text = "revoked (record 9)"};
+	struct place place = place_of(0, "netbus", 29, 51728);
+	struct peer attach;
+
+	domain_make(29, "web-29");
+	watch_start_serving("netbus,qdisk");
+	attach = put_disk(&place, "web-29");
+	say(&broker, MSG_XEN_OVER, &over, -1);
+	wait_backend(&place, 5);
+	REQUIRE(says("revoked (record 9)", "%s/error", place.backend));
+	wait_for("0", "%s/online", place.backend);
+	frontend_says(&place, 6);
+	answer_close(&attach, false);
+	hear(&broker, MSG_XEN_GONE);
+	wait_for(NULL, "%s", place.backend);
+	wait_for(NULL, "%s", place.frontend);
+	put_disk(&place, "web-29");
+	REQUIRE(watch_end() == 0);
+}
+
 static void
 finds_no_place_where_there_is_none(void)
 {
@@ -189,6 +213,7 @@ answers_for_a_disk_that_it_does_not_know(void)
 
 const struct scenario operator_scenarios[] = {
     {"puts_a_disk_into_a_domain_and_takes_it_away", puts_a_disk_into_a_domain_and_takes_it_away},
+    {"clears_up_behind_an_operators_disk_that_is_over", clears_up_behind_an_operators_disk_that_is_over},
     {"finds_no_place_where_there_is_none", finds_no_place_where_there_is_none},
     {"writes_nothing_for_a_disk_that_is_refused", writes_nothing_for_a_disk_that_is_refused},
     {"tells_that_a_guest_holds_a_disk", tells_that_a_guest_holds_a_disk},
