@@ -258,6 +258,7 @@ clean_up(void)
 	timer_stop(&monitor.stop_late);
 	renew_clear(&monitor);
 	fences_clear(&monitor);
+	zygote_clear(&monitor);
 	children_clear(&monitor);
 	holds_clear(&monitor);
 	if (monitor.has_admin_socket)
