@@ -8,6 +8,7 @@
  *   tls_error.c    why a handshake failed, as a sentence
  *   tls_wire.c     the socket: many records in one system call
  *   tls_stream.c   struct stream: after the handshake
+ *   tls_rehearse.c a connection with ourselves, for a process that is forked
  */
 #ifndef NETBUS_CRYPTO_TLS_INTERNAL_H
 #define NETBUS_CRYPTO_TLS_INTERNAL_H

@@ -95,7 +95,7 @@ zygote_run(int channel_fd, unsigned needs, struct sandbox_filter **filter, struc
 
 	prctl(PR_SET_NAME, "netbus-zygote", 0, 0, 0);
 	*filter = sandbox_filter_new(needs, error);
-	if (*filter == NULL || tls_prepare(error) < 0 || sandbox_lock(needs | ZYGOTE_NEEDS, error) < 0)
+	if (*filter == NULL || tls_rehearse(error) < 0 || sandbox_lock(needs | ZYGOTE_NEEDS, error) < 0)
 		return error->code;
 	code = channel_send(&zygote.monitor, MSG_ZYGOTE_READY, &(struct msg_zygote_ready){0}, -1);
 	return code < 0 ? error_errno(error, code, "the channel to the monitor is broken") : serve(&zygote, error);
