@@ -320,6 +320,8 @@ begin_protocol(void)
 	log_debug("peer proved: %s, %s", label, tls_cipher(session.tls));
 	watch_stop(&session.on_socket);
 	timer_stop(&session.deadline);
+	custody_close(&session.custody); /* one peer is all that a session has proved */
+	close(take_fd(&session.keys_fd));
 	session.peer = peer_new(session.loop, tls_stream(TAKE(session.tls), STREAM_QUEUE_LIMIT),
 	    "netbus " NETBUS_VERSION, &peer_events, &session, &error);
 	if (session.peer == NULL) {
@@ -399,6 +401,8 @@ clean_up(void)
 	tls_free(session.tls);
 	file_engine_free(session.engine);
 	custody_close(&session.custody);
+	if (session.keys_fd >= 0)
+		close(session.keys_fd);
 	if (session.device_fd >= 0)
 		close(session.device_fd);
 	if (session.page)

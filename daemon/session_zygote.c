@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "crypto/tls.h"
 #include "daemon/session.h"
 
@@ -97,6 +98,7 @@ zygote_run(int channel_fd, unsigned needs, struct sandbox_filter **filter, struc
 	*filter = sandbox_filter_new(needs, error);
 	if (*filter == NULL || tls_rehearse(error) < 0 || sandbox_lock(needs | ZYGOTE_NEEDS, error) < 0)
 		return error->code;
+	heap_settle();
 	code = channel_send(&zygote.monitor, MSG_ZYGOTE_READY, &(struct msg_zygote_ready){0}, -1);
 	return code < 0 ? error_errno(error, code, "the channel to the monitor is broken") : serve(&zygote, error);
 }
