@@ -53,7 +53,8 @@ actor_sign(
 
 	*signature_length = room;
 	return digest != NULL &&
-		       EVP_DigestSignInit_ex(digest, NULL, name, tls_library(), NULL, actor->key, NULL) == 1 &&
+		       EVP_DigestSignInit_ex(digest, NULL, name, provider_whole_library(), NULL, actor->key, NULL) ==
+			   1 &&
 		       EVP_DigestSign(digest, signature, signature_length, input, length) == 1
 		   ? 0
 		   : -EIO;
@@ -93,7 +94,7 @@ free_certificate(X509 **certificate)
 static int
 make_chain(struct actor *actor)
 {
-	AUTO(free_certificate) X509 *certificate = X509_new_ex(tls_library(), NULL);
+	AUTO(free_certificate) X509 *certificate = X509_new_ex(provider_whole_library(), NULL);
 	const EVP_MD *digest = EVP_PKEY_is_a(actor->key, "EC") ? EVP_sha256() : NULL;
 	uint8_t *der = actor->chain + 3;
 	int length;
@@ -199,8 +200,8 @@ tls_rehearse(struct error *error)
 
 	if (code < 0)
 		return code;
-	keys[0] = EVP_PKEY_Q_keygen(tls_library(), NULL, "EC", "P-256");
-	keys[1] = EVP_PKEY_Q_keygen(tls_library(), NULL, "ED25519");
+	keys[0] = EVP_PKEY_Q_keygen(provider_whole_library(), NULL, "EC", "P-256");
+	keys[1] = EVP_PKEY_Q_keygen(provider_whole_library(), NULL, "ED25519");
 	for (size_t i = 0; i < ARRAY_LENGTH(keys) && code == 0; i++) {
 		if (keys[i] == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
 			code = error_set(error, -EIO, "no key, or no sockets");
