@@ -17,8 +17,14 @@
 /* Kinds of operations of which only some algorithms are let through; of all others all are. */
 static const struct {
 	int operation;
-	const char *names[4]; /* the first name of an algorithm */
+	const char *names[5]; /* the first name of an algorithm */
 } kept[] = {
+    {OSSL_OP_DIGEST,
+	{"SHA1", "SHA2-256", "SHA2-384", "SHA2-512"}}, /* SHA1: OpenSSL's own fingerprint of a certificate */
+    {OSSL_OP_CIPHER, {"AES-256-GCM", "AES-128-GCM", "ChaCha20-Poly1305"}},
+    {OSSL_OP_MAC, {"HMAC"}},
+    {OSSL_OP_KDF, {"HKDF", "TLS13-KDF"}},
+    {OSSL_OP_RAND, {"CTR-DRBG", "SEED-SRC"}},
     {OSSL_OP_KEYMGMT, {"EC", "ED25519", "X25519"}},
     {OSSL_OP_KEYEXCH, {"ECDH", "X25519"}},
     {OSSL_OP_SIGNATURE, {"ED25519", "ECDSA"}},
