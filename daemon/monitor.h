@@ -105,7 +105,7 @@ struct zygote {
 	struct child *child; /* NULL: there is none */
 	bool ready, stray;   /* stray: one of its children may have come about without our knowledge */
 	struct nascent *first, **last;
-	struct timer again; /* until another is tried */
+	struct timer again, late; /* until another is tried; until one that does not answer is given up */
 };
 
 enum monitor_phase { PHASE_KEYS, PHASE_BROKER, PHASE_GATE, PHASE_RUNNING, PHASE_STOPPING, PHASE_OVER };

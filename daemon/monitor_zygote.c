@@ -17,6 +17,8 @@
 
 /* After one that never got ready. */
 #define AGAIN_NS (60 * NS_PER_SEC)
+/* To fork once; much longer than it takes on the busiest machine, and much less than a peer waits for its handshake. */
+#define LATE_NS (2 * NS_PER_SEC)
 
 /* A session that was asked for. Counts as one (monitor->sessions). */
 struct nascent {
@@ -26,6 +28,27 @@ struct nascent {
 };
 
 /* ---- who waits ---- */
+
+static void
+on_late(struct timer *timer)
+{
+	struct zygote *zygote = CONTAINER_OF(timer, struct zygote, late);
+
+	if (zygote->child)
+		child_kill(zygote->child, "it does not answer");
+}
+
+/* Who is first now waits from now on. */
+static void
+watch_the_first(struct monitor *monitor)
+{
+	struct zygote *zygote = &monitor->zygote;
+
+	if (zygote->first)
+		timer_start(monitor->loop, &zygote->late, LATE_NS, on_late);
+	else
+		timer_stop(&zygote->late);
+}
 
 static struct nascent *
 nascent_take_first(struct monitor *monitor)
@@ -39,6 +62,7 @@ nascent_take_first(struct monitor *monitor)
 	if (zygote->first == NULL)
 		zygote->last = &zygote->first;
 	monitor->sessions--;
+	watch_the_first(monitor);
 	return nascent;
 }
 
@@ -52,6 +76,8 @@ nascent_put_last(struct monitor *monitor, struct nascent *nascent)
 	*zygote->last = nascent;
 	zygote->last = &nascent->next;
 	monitor->sessions++;
+	if (zygote->first == nascent)
+		watch_the_first(monitor);
 }
 
 /* The session's end of a new channel, or negative. */
@@ -210,6 +236,7 @@ zygote_clear(struct monitor *monitor)
 	struct nascent *nascent;
 
 	timer_stop(&monitor->zygote.again);
+	timer_stop(&monitor->zygote.late);
 	while ((nascent = nascent_take_first(monitor)) != NULL) {
 		close(nascent->socket);
 		close(nascent->channel);
