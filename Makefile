@@ -90,7 +90,7 @@ C_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.c))
 H_FILES := $(foreach d,$(FOLDERS) daemon admin,$(call sources,$(d)/*.h))
 T_FILES := $(call sources,tests/*/*.c tests/*/*.h)
 
-.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill check-xen bench bench-quick bench-revoke bench-policy bench-xen lint format install uninstall help clean setup tests fuzzers
+.PHONY: all demo check check-unit check-model check-model-full check-arch check-system check-asan check-sanitized check-epoll check-fuzz check-kill check-xen bench bench-quick bench-revoke bench-attach bench-policy bench-xen lint format install uninstall help clean setup tests fuzzers
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o build-fuzz/obj/%.o
@@ -337,6 +337,9 @@ bench-quick: all $(BENCH_TOOLS:%=$(BUILD)/bench/%) $(BUILD)/setup-bench.ok ## so
 
 bench-revoke: all $(BUILD)/bench/generator ## a thousand hard revokes under 200 live leases: how long, and where the time goes (about six minutes; BENCH=quick: one)
 	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/revoke $(BENCH)
+
+bench-attach: all $(BUILD)/bench/generator $(BUILD)/setup-bench.ok ## what an attach costs each of the exporter's processes, and what an idle lane holds, beside nbdkit (about a minute)
+	@NETBUS_BUILD=$(abspath $(BUILD)) tests/bench/attach
 
 bench-policy: $(BUILD)/bench/policy ## how fast policies of 10 to 10 000 rules load and decide, on one core
 	@$(BUILD)/bench/policy

@@ -14,16 +14,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/io_uring.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -184,7 +189,13 @@ static const struct plain_call plain_calls[] = {
     {SANDBOX_TIMERFD, SCMP_SYS(timerfd_create)},
     {SANDBOX_TIMERFD, SCMP_SYS(eventfd2)},
     {SANDBOX_TIMERFD, SCMP_SYS(signalfd4)},
-    {SANDBOX_TIMERFD, SCMP_SYS(epoll_create1)},
+    {SANDBOX_TIMERFD | SANDBOX_ZYGOTE, SCMP_SYS(epoll_create1)},
+
+    {SANDBOX_ZYGOTE, SCMP_SYS(dup3)},
+    {SANDBOX_ZYGOTE, SCMP_SYS(close_range)},
+    {SANDBOX_ZYGOTE, SCMP_SYS(io_uring_setup)},
+    /* a child's own list has it for itself only, and nothing hostile runs before that is loaded */
+    {SANDBOX_ZYGOTE, SCMP_SYS(tgkill)},
 };
 
 /* ---- calls that are fine with some arguments only ---- */
@@ -248,6 +259,9 @@ static const struct checked_call checked_calls[] = {
     {ALWAYS, SCMP_SYS(prlimit64), 2, {IS(0, 0), IS(2, 0)}},
     {ALWAYS, SCMP_SYS(prctl), 1, {IS(0, PR_SET_NAME)}},
     {ALWAYS, SCMP_SYS(prctl), 1, {IS(0, PR_SET_VMA)}},
+    {SANDBOX_ZYGOTE, SCMP_SYS(clone), 1, {IS(0, CLONE_PARENT | SIGCHLD)}},
+    {SANDBOX_ZYGOTE, SCMP_SYS(prctl), 1, {IS(0, PR_SET_PDEATHSIG)}},
+    {SANDBOX_ZYGOTE, SCMP_SYS(seccomp), 1, {IS(0, SECCOMP_SET_MODE_FILTER)}},
     FCNTL(ALWAYS, F_GETFD),
     FCNTL(ALWAYS, F_SETFD),
     FCNTL(ALWAYS, F_GETFL),
@@ -317,11 +331,14 @@ allow_calls(scmp_filter_ctx filter, unsigned needs)
 	return code;
 }
 
+/* Stands in a list for the number of the process that will load it; larger than any process has (PID_MAX_LIMIT). */
+#define OWN_PID 0x7ffffff1u
+
 /* abort(3) and assert(3) signal their own process; nobody signals another. */
 static int
 allow_own_signal(scmp_filter_ctx filter)
 {
-	const struct scmp_arg_cmp self[] = {IS(0, (scmp_datum_t)getpid())};
+	const struct scmp_arg_cmp self[] = {IS(0, OWN_PID)};
 
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, self);
 }
@@ -342,33 +359,115 @@ release_filter(scmp_filter_ctx *filter)
 		seccomp_release(*filter);
 }
 
-int
-sandbox_lock(unsigned needs, struct error *error)
+/* ---- the list as a program, which is made once and may be loaded by many ---- */
+
+struct sandbox_filter {
+	struct sock_filter *program;
+	unsigned short length;
+	unsigned flags; /* of seccomp(2) */
+};
+
+static int
+make_rules(scmp_filter_ctx filter, unsigned needs)
 {
-	AUTO(release_filter) scmp_filter_ctx filter = NULL;
-	int code;
+	int code = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+
+	if (code == 0)
+		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (code == 0)
+		code = allow_calls(filter, needs);
+	if (code == 0 && !(needs & SANDBOX_ZYGOTE))
+		code = allow_own_signal(filter);
+	if (code == 0 && (needs & SANDBOX_FILES))
+		code = answer_name_service(filter);
+	return code;
+}
+
+/* libseccomp writes a program to a descriptor, or loads it itself. */
+static int
+take_program(scmp_filter_ctx rules, struct sandbox_filter *filter)
+{
+	AUTO_CLOSE int fd = memfd_create("sandbox", MFD_CLOEXEC);
+	int code = fd < 0 ? -errno : seccomp_export_bpf(rules, fd);
+	off_t bytes = code < 0 ? 0 : lseek(fd, 0, SEEK_END);
+
+	if (code < 0)
+		return code;
+	if (bytes <= 0 || bytes / (off_t)sizeof(struct sock_filter) > BPF_MAXINSNS)
+		return -EIO;
+	filter->program = malloc((size_t)bytes);
+	if (filter->program == NULL)
+		return -ENOMEM;
+	filter->length = (unsigned short)((size_t)bytes / sizeof(struct sock_filter));
+	return pread(fd, filter->program, (size_t)bytes, 0) == bytes ? 0 : -EIO;
+}
+
+struct sandbox_filter *
+sandbox_filter_new(unsigned needs, struct error *error)
+{
+	AUTO(release_filter) scmp_filter_ctx rules = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	struct sandbox_filter *filter = calloc(1, sizeof *filter);
+	int code = rules && filter ? make_rules(rules, needs) : -ENOMEM;
+
+	if (code == 0)
+		code = take_program(rules, filter);
+	if (code == 0) {
+		filter->flags = needs & SANDBOX_THREADS ? SECCOMP_FILTER_FLAG_TSYNC : 0;
+		return filter;
+	}
+	if (filter)
+		free(filter->program);
+	free(filter);
+	error_errno(error, code, "%s (does this kernel have seccomp?)", no_filter);
+	return NULL;
+}
+
+int
+sandbox_filter_load(struct sandbox_filter *filter, struct error *error)
+{
+	const struct sock_fprog program = {.len = filter->length, .filter = filter->program};
+	long code;
 
 	if (UNDER_SANITIZER) {
 		log_info("built with a sanitizer: running without the list of allowed system calls");
 		return 0;
 	}
-	filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	for (unsigned i = 0; i < filter->length; i++)
+		if (filter->program[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && filter->program[i].k == OWN_PID)
+			filter->program[i].k = (uint32_t)getpid();
+	code = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, filter->flags, &program);
+	if (code > 0) /* the number of a thread that has a list which ours does not go on from */
+		return error_set(error, -EBUSY, "%s: thread %ld cannot be held to it", no_filter, code);
+	return code == 0 ? 0 : error_errno(error, -errno, "%s (does this kernel have seccomp?)", no_filter);
+}
+
+int
+sandbox_lock(unsigned needs, struct error *error)
+{
+	struct sandbox_filter *filter = sandbox_filter_new(needs, error);
+	int code;
+
 	if (filter == NULL)
-		return error_set(error, -ENOMEM, "%s: out of memory", no_filter);
-	code = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (code == 0)
-		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (code == 0 && (needs & SANDBOX_THREADS))
-		code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	if (code == 0)
-		code = allow_calls(filter, needs);
-	if (code == 0)
-		code = allow_own_signal(filter);
-	if (code == 0 && (needs & SANDBOX_FILES))
-		code = answer_name_service(filter);
-	if (code == 0)
-		code = seccomp_load(filter);
-	return code < 0 ? error_errno(error, code, "%s (does this kernel have seccomp?)", no_filter) : 0;
+		return error->code;
+	/* Else only who is privileged may load a list. */
+	code = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? error_errno(error, -errno, "%s", no_filter)
+							  : sandbox_filter_load(filter, error);
+	free(filter->program);
+	free(filter);
+	return code;
+}
+
+/* Not fork(3): the new process is no child of ours. What the C library's would do besides, to take its locks, is for processes with threads. */
+int
+sandbox_fork_sibling(pid_t parent)
+{
+	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid != 0)
+		return pid < 0 ? -errno : (int)pid;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent) /* it died before it was told of us */
+		_exit(EXIT_FAILURE);
+	return 0;
 }
 
 int

@@ -11,6 +11,7 @@
 #define NETBUS_BASE_SANDBOX_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 
@@ -31,6 +32,8 @@ enum sandbox_need {
 	SANDBOX_XEN =
 	    1 << 7, /* the ioctls of open grant and event channel devices: map, unmap, copy; bind, unbind, notify */
 	SANDBOX_THREADS = 1 << 8, /* threads that a library has started already are held to the list too */
+	SANDBOX_ZYGOTE =
+	    1 << 9, /* forks children of its own parent, which take a loop and a ring and lock themselves further */
 	SANDBOX_KILL_SELF_ONLY = 0,
 };
 
@@ -40,6 +43,16 @@ int sandbox_paths(const char *const *read_only, const char *const *read_write, s
 
 /* The allow-list for `needs`. Last step before reading anything hostile. */
 int sandbox_lock(unsigned needs, struct error *error);
+
+/* The same in two steps, for a process that makes the list once and is forked: the children only load it. Each may then signal itself and nobody else. */
+struct sandbox_filter;
+/* NULL with error set. It is never freed. */
+struct sandbox_filter *sandbox_filter_new(unsigned needs, struct error *error);
+/* Once in a process. */
+int sandbox_filter_load(struct sandbox_filter *filter, struct error *error);
+
+/* A new process whose parent is ours: 0 in it, its number in us, or a negative errno. It dies with that parent, `parent`, as we do. */
+int sandbox_fork_sibling(pid_t parent);
 
 /* For a process that needs the whole system but no network: from now on it, and every process that it starts, dies when it makes a socket that is
  * not a unix one. Those that it started before are not touched. Needs PR_SET_NO_NEW_PRIVS. */

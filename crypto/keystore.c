@@ -55,6 +55,7 @@ keystore_free(struct keystore *store)
 		return;
 	EVP_PKEY_free(store->key); /* OpenSSL wipes private keys as it frees them */
 	sk_X509_pop_free(store->chain, X509_free);
+	known_chains_clear(&store->known);
 	X509_STORE_free(store->bundle);
 	seal_key_free(store->seal);
 	authority_wipe_texts(store);

@@ -133,7 +133,8 @@ proof_check_chain(struct proof *proof, const uint8_t *untrusted_chain, size_t le
 	}
 	proof->judged = true;
 	if (length <= LIMIT_CHAIN)
-		chain = chain_parse(untrusted_chain, length);
+		chain = known_chain_get(&proof->store->known, untrusted_chain, length)
+			    ?: chain_parse(untrusted_chain, length);
 	if (chain == NULL) {
 		error_set(text, -EACCES,
 		    "the certificate chain is malformed, or has more than %d certificates or %u bytes",
@@ -149,6 +150,8 @@ proof_check_chain(struct proof *proof, const uint8_t *untrusted_chain, size_t le
 		code = X509_V_ERR_OUT_OF_MEM;
 	}
 	proof->accepted = code == X509_V_OK;
+	if (proof->accepted)
+		known_chain_put(&proof->store->known, untrusted_chain, length, chain);
 	return code;
 }
 

@@ -8,6 +8,7 @@
  *   keystore_enrol.c    an enroller's CA, and what it signs
  *   proof_certificate.c what one certificate says
  *   proof_chain.c       whether a chain is good: peers' and our own
+ *   proof_known.c       peers' chains that need not be parsed again
  *   proof_transcript.c  the messages of a handshake, and their hash
  *   proof.c             one handshake
  */
@@ -64,11 +65,32 @@ auto_certificates_free(STACK_OF(X509) * *slot)
 
 /* ---- keystore ---- */
 
+/* ---- proof_known.c ---- */
+
+#define KNOWN_CHAINS_MOST 64
+
+struct known_chain {
+	uint8_t *bytes; /* exactly as the peer gave them */
+	size_t length;  /* 0: none */
+	STACK_OF(X509) * chain;
+};
+struct known_chains {
+	struct known_chain list[KNOWN_CHAINS_MOST];
+	size_t next; /* whose place is given away next */
+};
+
+/* References of the caller's, or NULL: not known. */
+STACK_OF(X509) * known_chain_get(const struct known_chains *chains, const uint8_t *untrusted, size_t length);
+/* One that was accepted. */
+void known_chain_put(struct known_chains *chains, const uint8_t *bytes, size_t length, STACK_OF(X509) * chain);
+void known_chains_clear(struct known_chains *chains);
+
 struct keystore {
 	unsigned references;
 	EVP_PKEY *key;
 	STACK_OF(X509) * chain; /* ours, leaf first */
 	X509_STORE *bundle;
+	struct known_chains known;
 	struct seal_key *seal;
 	bool complete; /* committed */
 	uint8_t *chain_bytes;

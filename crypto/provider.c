@@ -33,7 +33,7 @@ provider_open(struct provider_context *context)
 	*context = (struct provider_context){.library = OSSL_LIB_CTX_new()};
 	if (context->library == NULL)
 		return -ENOMEM;
-	context->standard = OSSL_PROVIDER_load(context->library, "default");
+	context->standard = provider_load_lean(context->library);
 	if (OSSL_PROVIDER_add_builtin(context->library, PROVIDER_NAME, provider_start) == 1)
 		context->ours = OSSL_PROVIDER_load(context->library, PROVIDER_NAME);
 	/* Peers' keys are of the same kinds as ours: they belong to the default provider. */

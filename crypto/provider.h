@@ -21,7 +21,7 @@ struct provider_signer {
 	void *owner;
 };
 
-/* A library context of its own, with the providers "default" and "netbus". */
+/* A library context of its own, with the providers "netbus" and, for all else, the part of OpenSSL's default provider that TLS with such keys needs. */
 struct provider_context {
 	OSSL_LIB_CTX *library;
 	OSSL_PROVIDER *standard, *ours;
@@ -30,6 +30,9 @@ struct provider_context {
 int provider_open(struct provider_context *context);
 /* Harmless on a zeroed struct. */
 void provider_close(struct provider_context *context);
+
+/* The whole default provider, in a library context that lives as long as the process. NULL when the library refuses. */
+OSSL_LIB_CTX *provider_whole_library(void);
 
 /* A key of the "netbus" provider with the public half of `certified`; NULL when that is neither Ed25519 nor P-256. */
 EVP_PKEY *provider_key_new(OSSL_LIB_CTX *library, EVP_PKEY *certified, const struct provider_signer *signer);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside crypto/provider*.c: the two kinds of key, and what the provider offers for them. provider.c makes library contexts and keys,
- * provider_table.c is what OpenSSL calls.
+ * provider_table.c is what OpenSSL calls, provider_lean.c what is left of its own provider.
  */
 #ifndef NETBUS_CRYPTO_PROVIDER_INTERNAL_H
 #define NETBUS_CRYPTO_PROVIDER_INTERNAL_H
 
 #include <openssl/core_dispatch.h>
+#include <stdbool.h>
 
 #include "crypto/provider.h"
 
@@ -25,6 +26,9 @@ struct key_kind {
 };
 
 extern const struct key_kind provider_ed25519, provider_p256;
+
+/* What is left of the default provider, loaded; NULL when the library refuses. */
+OSSL_PROVIDER *provider_load_lean(OSSL_LIB_CTX *library);
 
 /* OSSL_FUNC_provider_query_operation_fn. */
 const OSSL_ALGORITHM *provider_query(void *provider, int operation, int *no_cache);

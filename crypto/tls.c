@@ -36,9 +36,6 @@ tls_free(struct tls *tls)
 		return;
 	end_shake(tls);
 	SSL_free(tls->ssl);
-	SSL_CTX_free(tls->context);
-	BIO_meth_free(tls->method);
-	provider_close(&tls->providers);
 	tls_wire_close(&tls->wire);
 	buffer_clear(&tls->queue);
 	free(tls);

@@ -45,6 +45,9 @@ enum tls_side { TLS_SERVER, TLS_CLIENT };
 /* Once, before the sandbox is locked: everything in the library that is set up only once in a process. custody_open() calls it. */
 int tls_prepare(struct error *error);
 
+/* Connects to itself once, so that what the library makes at its first use is there. For a process that is forked. */
+int tls_rehearse(struct error *error);
+
 /* Takes the socket over, closing it even when this fails (non-blocking, TCP_NODELAY is set here). One handshake, one connection. -EBUSY in
  * error->code: another handshake is under way with this custody. */
 struct tls *tls_new(enum tls_side side, int socket, const struct custody *custody, struct error *error);

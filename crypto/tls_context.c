@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What OpenSSL is told to do (crypto/tls.h): one protocol version, three ciphers, two groups, two signature schemes, and nothing that
- * carries a secret from one connection to the next. Every connection has a library context of its own, so that nothing here is global
- * and no configuration file of the machine is read.
+ * carries a secret from one connection to the next. All connections of a process share one library context of ours and one set of these settings, since
+ * making them takes milliseconds and most of a session's memory; no configuration file of the machine is read.
  */
 #include <errno.h>
 #include <openssl/err.h>
@@ -62,10 +62,76 @@ restrict_protocol(SSL_CTX *context)
 		   : -EIO;
 }
 
-static X509 *
-read_certificate(struct tls *tls, const uint8_t *der, size_t length)
+/* ---- what all connections of the process share ---- */
+
+static struct {
+	struct provider_context providers;
+	BIO_METHOD *wire;
+	SSL_CTX *settings; /* NULL: not made yet */
+} shared;
+
+static int
+make_settings(struct error *error)
 {
-	X509 *certificate = X509_new_ex(tls->providers.library, NULL);
+	SSL_CTX *settings = NULL;
+
+	if (provider_open(&shared.providers) == 0)
+		settings = SSL_CTX_new_ex(shared.providers.library, "?provider=default", TLS_method());
+	shared.wire = tls_wire_method();
+	if (settings == NULL || shared.wire == NULL)
+		error_set(
+		    error, -ENOMEM, "cannot set up the TLS library: %s", ERR_reason_error_string(ERR_get_error()));
+	else if (restrict_protocol(settings) < 0)
+		error_set(error, -EIO,
+		    "the TLS library lacks something that Netbus needs (TLS 1.3, X25519, Ed25519, "
+		    "AES-GCM): %s",
+		    ERR_reason_error_string(ERR_get_error()));
+	else if (tls_hooks_install(settings) < 0)
+		error_set(error, -ENOMEM, "cannot set up the TLS library: out of memory");
+	else
+		return shared.settings = settings, 0;
+	SSL_CTX_free(settings);
+	BIO_meth_free(TAKE(shared.wire));
+	provider_close(&shared.providers);
+	return -EIO;
+}
+
+int
+tls_prepare(struct error *error)
+{
+	uint8_t random[16];
+	int code = 0;
+
+	if (shared.settings != NULL)
+		return 0;
+	/* Nothing of the library's tables for names in old interfaces: TLS asks the providers. What it holds at the end of the process goes with that. */
+	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+				 OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_SSL_STRINGS |
+				 OPENSSL_INIT_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ATEXIT,
+		NULL) != 1)
+		return error_set(error, -EIO, "cannot start the TLS library");
+	/* The first random number decides for good where randomness comes from. */
+	if (make_settings(error) < 0)
+		code = -EIO;
+	else if (RAND_bytes_ex(shared.providers.library, random, sizeof random, 0) != 1)
+		code = error_set(
+		    error, -EIO, "cannot prepare the TLS library: %s", ERR_reason_error_string(ERR_get_error()));
+	ERR_clear_error();
+	return code;
+}
+
+OSSL_LIB_CTX *
+tls_library(void)
+{
+	return shared.providers.library;
+}
+
+/* ---- one connection ---- */
+
+static X509 *
+read_certificate(const uint8_t *der, size_t length)
+{
+	X509 *certificate = X509_new_ex(shared.providers.library, NULL);
 	const uint8_t *end = der;
 
 	if (certificate && d2i_X509(&certificate, &end, (long)length) && end == der + length)
@@ -78,11 +144,10 @@ static int
 use_leaf(struct tls *tls, X509 *leaf)
 {
 	AUTO(free_key)
-	EVP_PKEY *key = provider_key_new(tls->providers.library, X509_get0_pubkey(leaf), &tls->signer);
+	EVP_PKEY *key = provider_key_new(shared.providers.library, X509_get0_pubkey(leaf), &tls->signer);
 
 	/* The second call holds key and certificate against each other. */
-	if (key == NULL || SSL_CTX_use_certificate(tls->context, leaf) != 1 ||
-	    SSL_CTX_use_PrivateKey(tls->context, key) != 1)
+	if (key == NULL || SSL_use_certificate(tls->ssl, leaf) != 1 || SSL_use_PrivateKey(tls->ssl, key) != 1)
 		return -EINVAL;
 	return 0;
 }
@@ -98,8 +163,8 @@ use_chain(struct tls *tls, const uint8_t *chain, size_t length)
 		size_t der_length = read_u24(&reader);
 		const uint8_t *der = read_bytes(&reader, der_length);
 
-		certificate = der ? read_certificate(tls, der, der_length) : NULL;
-		if (certificate == NULL || (i > 0 && SSL_CTX_add1_chain_cert(tls->context, certificate) != 1))
+		certificate = der ? read_certificate(der, der_length) : NULL;
+		if (certificate == NULL || (i > 0 && SSL_add1_chain_cert(tls->ssl, certificate) != 1))
 			code = -EINVAL;
 		else if (i == 0)
 			code = use_leaf(tls, certificate);
@@ -112,10 +177,9 @@ connect_ssl(struct tls *tls)
 {
 	BIO *bio;
 
-	tls->ssl = SSL_new(tls->context);
-	tls->method = tls_wire_method();
-	bio = tls->method ? tls_wire_bio(tls) : NULL;
-	if (tls->ssl == NULL || bio == NULL) {
+	tls->ssl = SSL_new(shared.settings);
+	bio = tls->ssl ? tls_wire_bio(shared.wire, &tls->wire) : NULL;
+	if (bio == NULL || SSL_set_app_data(tls->ssl, tls) != 1) {
 		BIO_free(bio);
 		return -ENOMEM;
 	}
@@ -127,82 +191,20 @@ connect_ssl(struct tls *tls)
 	return 0;
 }
 
-/* ---- a context, with nothing yet of one connection ---- */
-
-/* What tls_prepare() made, for the first connection of the process. Making one takes milliseconds and most of a session's memory. */
-static struct {
-	struct provider_context providers;
-	SSL_CTX *context;
-} prepared;
-
-static int
-make_context(struct provider_context *providers, SSL_CTX **context, struct error *error)
-{
-	if (provider_open(providers) == 0)
-		*context = SSL_CTX_new_ex(providers->library, "?provider=default", TLS_method());
-	if (*context == NULL)
-		return error_set(
-		    error, -ENOMEM, "cannot set up the TLS library: %s", ERR_reason_error_string(ERR_get_error()));
-	if (restrict_protocol(*context) < 0)
-		return error_set(error, -EIO,
-		    "the TLS library lacks something that Netbus needs (TLS 1.3, X25519, Ed25519, "
-		    "AES-GCM): %s",
-		    ERR_reason_error_string(ERR_get_error()));
-	return 0;
-}
-
-static int
-take_context(struct tls *tls, struct error *error)
-{
-	if (prepared.context == NULL)
-		return make_context(&tls->providers, &tls->context, error);
-	tls->providers = prepared.providers;
-	tls->context = TAKE(prepared.context);
-	prepared.providers = (struct provider_context){0};
-	return 0;
-}
-
 int
 tls_set_up(struct tls *tls, const uint8_t *chain, size_t length, struct error *error)
 {
-	int code = take_context(tls, error);
+	int code = tls_prepare(error);
 
 	if (code < 0)
 		return code;
+	if (connect_ssl(tls) < 0)
+		return error_set(error, -ENOMEM, "cannot set up a TLS connection: out of memory");
 	if (use_chain(tls, chain, length) < 0)
 		return error_set(error, -EINVAL,
 		    "the TLS library does not take this host's certificate; see `netbus-admin pki "
 		    "show`: %s",
 		    ERR_reason_error_string(ERR_get_error()));
-	if (tls_hooks_install(tls) < 0 || connect_ssl(tls) < 0)
-		return error_set(error, -ENOMEM, "cannot set up a TLS connection: out of memory");
 	ERR_clear_error();
 	return 0;
-}
-
-int
-tls_prepare(struct error *error)
-{
-	uint8_t random[16];
-	int code;
-
-	if (prepared.context != NULL)
-		return 0;
-	/* Nothing of the library's tables for names in old interfaces: TLS asks the providers. */
-	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
-				 OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_SSL_STRINGS |
-				 OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
-		NULL) != 1)
-		return error_set(error, -EIO, "cannot start the TLS library");
-	code = make_context(&prepared.providers, &prepared.context, error);
-	/* The first random number decides for good where randomness comes from. */
-	if (code == 0 && RAND_bytes_ex(prepared.providers.library, random, sizeof random, 0) != 1)
-		code = error_set(
-		    error, -EIO, "cannot prepare the TLS library: %s", ERR_reason_error_string(ERR_get_error()));
-	if (code < 0) {
-		SSL_CTX_free(TAKE(prepared.context));
-		provider_close(&prepared.providers);
-	}
-	ERR_clear_error();
-	return code;
 }

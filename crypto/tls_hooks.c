@@ -20,6 +20,12 @@
 
 #define VERSION_TLS_1_3 0x0304
 
+static struct tls *
+tls_of(const SSL *ssl)
+{
+	return SSL_get_app_data(ssl);
+}
+
 void
 tls_refuse(struct tls *tls, int code, const char *format, ...)
 {
@@ -73,11 +79,11 @@ keep_signature(struct tls_shake *shake, const uint8_t *message, size_t length)
 static void
 on_message(int is_ours, int version, int content_type, const void *bytes, size_t length, SSL *ssl, void *owner)
 {
-	struct tls *tls = owner;
+	struct tls *tls = tls_of(ssl);
 	struct tls_shake *shake = tls->shake;
 	const uint8_t *message = bytes;
 
-	(void)version, (void)ssl;
+	(void)version, (void)owner;
 	if (content_type != SSL3_RT_HANDSHAKE || length < SSL3_HM_HEADER_LENGTH)
 		return;
 	if (shake == NULL) {
@@ -117,10 +123,11 @@ offers_tls_1_3(SSL *ssl)
 static int
 on_client_hello(SSL *ssl, int *alert, void *owner)
 {
-	struct tls *tls = owner;
+	struct tls *tls = tls_of(ssl);
 	const unsigned char *protocols;
 	size_t length;
 
+	(void)owner;
 	*alert = SSL_AD_ILLEGAL_PARAMETER;
 	if (!offers_tls_1_3(ssl)) {
 		*alert = SSL_AD_PROTOCOL_VERSION;
@@ -141,7 +148,7 @@ on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_lengt
 {
 	struct reader reader = reader_over(offered, offered_length);
 
-	(void)ssl;
+	(void)owner;
 	while (!reader_done(&reader) && !reader.bad) {
 		uint8_t length = read_u8(&reader);
 		const uint8_t *name = read_bytes(&reader, length);
@@ -152,7 +159,7 @@ on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_lengt
 			return SSL_TLSEXT_ERR_OK;
 		}
 	}
-	tls_refuse(owner, -EPROTO, "the peer does not offer the application protocol " TLS_PROTOCOL " (ALPN)");
+	tls_refuse(tls_of(ssl), -EPROTO, "the peer does not offer the application protocol " TLS_PROTOCOL " (ALPN)");
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
@@ -162,10 +169,10 @@ static int
 on_nonce_wanted(SSL *ssl, unsigned type, unsigned message, const unsigned char **bytes, size_t *length,
     X509 *certificate, size_t chain_index, int *alert, void *owner)
 {
-	struct tls *tls = owner;
+	const struct tls *tls = tls_of(ssl);
 	unsigned ours = tls->side == TLS_CLIENT ? SSL_EXT_CLIENT_HELLO : SSL_EXT_TLS1_3_CERTIFICATE_REQUEST;
 
-	(void)ssl, (void)type, (void)certificate, (void)chain_index, (void)alert;
+	(void)owner, (void)type, (void)certificate, (void)chain_index, (void)alert;
 	if (message != ours || tls->shake == NULL)
 		return 0;
 	*bytes = tls->shake->nonce;
@@ -263,9 +270,10 @@ protocol_is_agreed(SSL *ssl)
 static int
 on_chain(X509_STORE_CTX *store, void *owner)
 {
-	struct tls *tls = owner;
+	struct tls *tls = tls_of(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
 	int verdict = X509_V_ERR_UNSPECIFIED;
 
+	(void)owner;
 	if (tls->shake == NULL) {
 		X509_STORE_CTX_set_error(store, verdict);
 		return 0;
@@ -279,23 +287,19 @@ on_chain(X509_STORE_CTX *store, void *owner)
 }
 
 int
-tls_hooks_install(struct tls *tls)
+tls_hooks_install(SSL_CTX *settings)
 {
-	SSL_CTX *context = tls->context;
 	unsigned where = SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_3_CERTIFICATE_REQUEST;
 
-	SSL_CTX_set_msg_callback(context, on_message);
-	SSL_CTX_set_msg_callback_arg(context, tls);
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-	SSL_CTX_set_cert_verify_callback(context, on_chain, tls);
+	SSL_CTX_set_msg_callback(settings, on_message);
+	SSL_CTX_set_verify(settings, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	SSL_CTX_set_cert_verify_callback(settings, on_chain, NULL);
+	/* What a client offers, and what a server does with it. */
+	SSL_CTX_set_client_hello_cb(settings, on_client_hello, NULL);
+	SSL_CTX_set_alpn_select_cb(settings, on_protocols, NULL);
 	if (SSL_CTX_add_custom_ext(
-		context, TLS_NONCE_EXTENSION, where, on_nonce_wanted, NULL, tls, on_nonce_seen, tls) != 1)
+		settings, TLS_NONCE_EXTENSION, where, on_nonce_wanted, NULL, NULL, on_nonce_seen, NULL) != 1)
 		return -ENOMEM;
-	if (tls->side == TLS_CLIENT) /* 0 is success here, and here alone */
-		return SSL_CTX_set_alpn_protos(context, (const unsigned char *)TLS_ALPN, strlen(TLS_ALPN)) == 0
-			   ? 0
-			   : -ENOMEM;
-	SSL_CTX_set_client_hello_cb(context, on_client_hello, tls);
-	SSL_CTX_set_alpn_select_cb(context, on_protocols, tls);
-	return 0;
+	/* 0 is success here, and here alone */
+	return SSL_CTX_set_alpn_protos(settings, (const unsigned char *)TLS_ALPN, strlen(TLS_ALPN)) == 0 ? 0 : -ENOMEM;
 }

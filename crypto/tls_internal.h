@@ -8,6 +8,7 @@
  *   tls_error.c    why a handshake failed, as a sentence
  *   tls_wire.c     the socket: many records in one system call
  *   tls_stream.c   struct stream: after the handshake
+ *   tls_rehearse.c a connection with ourselves, for a process that is forked
  */
 #ifndef NETBUS_CRYPTO_TLS_INTERNAL_H
 #define NETBUS_CRYPTO_TLS_INTERNAL_H
@@ -68,9 +69,6 @@ struct tls {
 	const struct custody *custody;
 	struct provider_signer signer;
 	struct tls_wire wire;
-	struct provider_context providers;
-	BIO_METHOD *method;
-	SSL_CTX *context;
 	SSL *ssl;
 	struct tls_shake *shake; /* until the handshake is done */
 	char host[NAME_LEN_MAX + 1];
@@ -85,13 +83,15 @@ struct tls {
 
 /* ---- tls_context.c ---- */
 
-/* Library context, settings, our chain and key, and the connection itself. */
+/* Of all connections of this process; after tls_prepare(). */
+OSSL_LIB_CTX *tls_library(void);
+/* The connection itself, with our chain and key. */
 int tls_set_up(struct tls *tls, const uint8_t *chain, size_t length, struct error *error);
 
 /* ---- tls_hooks.c ---- */
 
-/* Into tls->context, before the connection is made from it. */
-int tls_hooks_install(struct tls *tls);
+/* Into the settings of all connections; each finds its struct tls as the connection's application data. */
+int tls_hooks_install(SSL_CTX *settings);
 int tls_on_sign(void *owner, const uint8_t *input, size_t length, uint8_t *signature, size_t room, size_t *used);
 /* The first reason is kept. */
 void tls_refuse(struct tls *tls, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -106,7 +106,7 @@ const char *tls_alert_received(void);
 /* ---- tls_wire.c ---- */
 
 BIO_METHOD *tls_wire_method(void);
-BIO *tls_wire_bio(struct tls *tls);
+BIO *tls_wire_bio(const BIO_METHOD *method, struct tls_wire *wire);
 /* 0 = all sent, -EAGAIN, or broken. */
 int tls_wire_flush(struct tls_wire *wire);
 /* Ends the connection so that the peer can still read what was sent last. */

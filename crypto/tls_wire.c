@@ -111,12 +111,12 @@ tls_wire_method(void)
 }
 
 BIO *
-tls_wire_bio(struct tls *tls)
+tls_wire_bio(const BIO_METHOD *method, struct tls_wire *wire)
 {
-	BIO *bio = BIO_new_ex(tls->providers.library, tls->method);
+	BIO *bio = BIO_new_ex(tls_library(), method);
 
 	if (bio)
-		BIO_set_data(bio, &tls->wire);
+		BIO_set_data(bio, wire);
 	return bio;
 }
 

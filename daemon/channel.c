@@ -34,6 +34,8 @@ role_name(enum role role)
 		return "netbus-enrol";
 	case ROLE_JOIN:
 		return "netbus-join";
+	case ROLE_ZYGOTE:
+		return "netbus-zygote";
 	case ROLE_BROKER:
 		return "netbus-broker";
 	case ROLE_KEYS:

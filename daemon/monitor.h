@@ -40,6 +40,7 @@ struct child {
 	struct outbox outbox;
 	struct timer deadline; /* killed when it is still there */
 	char cause[256];       /* why we killed it; "" if we did not */
+	bool crashed;          /* once it ended: by a signal that nobody sent */
 
 	/* sessions */
 	char source[64]; /* the peer's address */
@@ -110,6 +111,14 @@ struct xenwatch {
 	uint64_t since_ns, wait_ns; /* when it was started; how long the last wait was, 0 none */
 };
 
+/* The process of which sessions are forked, and who waits for one of them (monitor_zygote.c). */
+struct zygote {
+	struct child *child; /* NULL: there is none */
+	bool ready, stray;   /* stray: one of its children may have come about without our knowledge */
+	struct nascent *first, **last;
+	struct timer again, late; /* until another is tried; until one that does not answer is given up */
+};
+
 enum monitor_phase { PHASE_KEYS, PHASE_BROKER, PHASE_GATE, PHASE_RUNNING, PHASE_STOPPING, PHASE_OVER };
 
 struct monitor {
@@ -127,6 +136,7 @@ struct monitor {
 	struct child *children;
 	struct child *keys, *broker, *gate; /* NULL before and after */
 	bool has_admin_socket;
+	struct zygote zygote;
 	unsigned sessions, attachments;
 	uint32_t last_id;
 
@@ -169,6 +179,8 @@ struct child_plan {
 const char *child_poll_us(const struct monitor *monitor);
 /* NULL with error set. The child belongs to the monitor's list until it is reaped. */
 struct child *child_start(struct monitor *monitor, const struct child_plan *plan, struct error *error);
+/* The same for a process that is our child already, but was made by another: `channel` (taken over) is our end of the one to it. */
+struct child *child_adopt(struct monitor *monitor, enum role role, pid_t pid, int channel, struct error *error);
 /* The same for one that does its work and ends, with nobody else around: waits. 0 when it ended with code 0; what it printed is all that it says. */
 int child_run(struct monitor *monitor, const struct child_plan *plan, struct error *error);
 /* A number that no child has. */
@@ -255,6 +267,19 @@ void session_settle(struct monitor *monitor, const char *source, bool proved);
 void session_proved(struct monitor *monitor, uint32_t id);
 void session_drop(struct monitor *monitor, const struct msg_drop *drop);
 void session_ended(struct child *session, bool clean, const char *cause);
+/* A process is there, made by the zygote or not: it gets its descriptors, and is known to broker and keys. NULL when none came about, for which `error`
+ * says why. Takes socket. */
+void session_begin(struct monitor *monitor, struct child *session, const char *source, int socket, struct error *error);
+
+/* ---- monitor_zygote.c: sessions are forked, not executed ---- */
+void zygote_start(struct monitor *monitor);
+/* Asks it for a session: true, and takes the socket. False: there is none that could; whoever asks executes one. */
+bool zygote_ask(struct monitor *monitor, const char *source, int socket);
+void zygote_said(struct child *zygote, const struct channel_message *message);
+void zygote_ended(struct child *zygote, bool clean, const char *cause);
+/* A session crashed: those that come now shall not lie in memory where it did. */
+void zygote_replace(struct monitor *monitor);
+void zygote_clear(struct monitor *monitor);
 /* The two channels that a session or attachment has beside ours: introduces it to broker and keys. */
 struct introduction {
 	int broker[2], keys[2]; /* [0] ours to hand out, [1] the child's */

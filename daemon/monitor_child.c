@@ -214,19 +214,63 @@ describe_end(const char *cause, const siginfo_t *info, char *text, size_t room)
 		snprintf(text, room, "killed by signal %d (%s)", info->si_status, strsignal(info->si_status));
 }
 
+static bool
+is_known(const struct monitor *monitor, pid_t pid)
+{
+	for (const struct child *child = monitor->children; child; child = child->next)
+		if (child->pid == pid)
+			return true;
+	return false;
+}
+
+/* A zygote that was killed may have made a child that we never heard of, and that ended since then. */
+static void
+reap_strays(struct monitor *monitor)
+{
+	siginfo_t info = {0};
+
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 &&
+	       !is_known(monitor, info.si_pid))
+		waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+}
+
+/* It did something that no sound program does. */
+static bool
+has_crashed(const siginfo_t *info)
+{
+	return info->si_code != CLD_EXITED && info->si_status != SIGKILL && info->si_status != SIGTERM;
+}
+
 static void
 on_exit_ready(struct watch *watch, uint32_t events)
 {
 	struct child *child = CONTAINER_OF(watch, struct child, on_exit);
+	struct monitor *monitor = child->monitor;
 	siginfo_t info = {0};
 	char cause[256];
 
 	(void)events;
 	if (waitid(P_PIDFD, (id_t)child->pidfd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
 		return;
+	child->crashed = has_crashed(&info);
 	describe_end(child->cause, &info, cause, sizeof cause);
 	monitor_child_ended(child, child->cause[0] == '\0' && info.si_code == CLD_EXITED && info.si_status == 0, cause);
 	child_free(child);
+	if (monitor->zygote.stray)
+		reap_strays(monitor);
+}
+
+static int
+watch_child(struct child *child)
+{
+	int code = watch_start(child->monitor->loop, &child->on_exit, child->pidfd, EPOLLIN, on_exit_ready);
+	if (code == 0)
+		code = child_listen(child);
+	if (code < 0) {
+		child_kill(child, "cannot be watched");
+		waitid(P_PIDFD, (id_t)child->pidfd, &(siginfo_t){0}, WEXITED);
+	}
+	return code;
 }
 
 /* From a new process to a watched one; on failure the process is ended again. */
@@ -237,19 +281,11 @@ adopt(struct child *child, pid_t pid)
 
 	child->pid = pid;
 	child->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (child->pidfd < 0) {
-		code = -errno;
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-		return code;
-	}
-	code = watch_start(child->monitor->loop, &child->on_exit, child->pidfd, EPOLLIN, on_exit_ready);
-	if (code == 0)
-		code = child_listen(child);
-	if (code < 0) {
-		child_kill(child, "cannot be watched");
-		waitid(P_PIDFD, (id_t)child->pidfd, &(siginfo_t){0}, WEXITED);
-	}
+	if (child->pidfd >= 0)
+		return watch_child(child);
+	code = -errno;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 	return code;
 }
 
@@ -312,6 +348,41 @@ child_start(struct monitor *monitor, const struct child_plan *plan, struct error
 		child_free(child);
 	else
 		close(ends[0]);
+	return NULL;
+}
+
+/* Whether `pidfd` is of a process that we have to reap, ended or not. */
+static bool
+is_ours(int pidfd)
+{
+	siginfo_t info;
+
+	return waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+struct child *
+child_adopt(struct monitor *monitor, enum role role, pid_t pid, int channel, struct error *error)
+{
+	AUTO_CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct child *child = NULL;
+	int code = pidfd < 0 ? -errno : is_known(monitor, pid) || !is_ours(pidfd) ? -ECHILD : 0;
+
+	if (code == 0) {
+		child = child_new(monitor, role, channel);
+		code = child ? 0 : -ENOMEM;
+	}
+	if (code == 0) {
+		child->pid = pid;
+		child->pidfd = take_fd(&pidfd);
+		code = watch_child(child);
+	}
+	if (code == 0)
+		return child;
+	error_errno(error, code, "cannot take process %d for %s", pid, role_program(role));
+	if (child)
+		child_free(child);
+	else
+		close(channel);
 	return NULL;
 }
 

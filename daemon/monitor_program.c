@@ -34,7 +34,7 @@ const char *
 role_program(enum role role)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(programs); i++)
-		if (programs[i].role == role)
+		if (programs[i].role == (role == ROLE_ZYGOTE ? ROLE_SESSION : role))
 			return programs[i].name;
 	return "netbusd";
 }
@@ -42,7 +42,7 @@ role_program(enum role role)
 const struct credentials *
 role_credentials(const struct monitor *monitor, enum role role)
 {
-	return &monitor->credentials[__builtin_ctz(role)];
+	return &monitor->credentials[__builtin_ctz(role == ROLE_ZYGOTE ? ROLE_SESSION : role)];
 }
 
 static bool

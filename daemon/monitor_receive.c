@@ -107,6 +107,9 @@ monitor_take(struct child *child, struct channel_message *message)
 	case ROLE_JOIN:
 		renew_said(monitor, &message->body.joined);
 		return;
+	case ROLE_ZYGOTE:
+		zygote_said(child, message);
+		return;
 	case ROLE_ENROL:
 	case ROLE_SESSION:
 	case ROLE_XENWATCH:
@@ -139,6 +142,9 @@ monitor_child_ended(struct child *child, bool clean, const char *cause)
 	case ROLE_ENROL:
 		say_end(child, clean, cause);
 		enrol_ended(child, clean, cause);
+		return;
+	case ROLE_ZYGOTE:
+		zygote_ended(child, clean, cause);
 		return;
 	case ROLE_JOIN:
 		say_end(child, clean, cause);

@@ -63,12 +63,8 @@ session_settle(struct monitor *monitor, const char *source, bool proved)
 }
 
 static int
-begin(struct monitor *monitor, const char *source, int socket, struct error *error)
+check_room(const struct monitor *monitor, struct error *error)
 {
-	struct introduction introduction;
-	struct child *session;
-	int code;
-
 	if (monitor->phase != PHASE_RUNNING)
 		return error_set(error, -ESHUTDOWN, "netbusd is stopping");
 	if (monitor->sessions >= LIMIT_SESSIONS)
@@ -76,34 +72,65 @@ begin(struct monitor *monitor, const char *source, int socket, struct error *err
 		    error, -EAGAIN, "there are %u connections already, which is the limit", monitor->sessions);
 	if (child_is_behind(monitor->broker) || child_is_behind(monitor->keys))
 		return error_set(error, -EAGAIN, "netbus-broker or netbus-keys does not keep up");
-	code = introduction_open(&introduction, error);
+	return 0;
+}
+
+static void
+send_beginning(struct child *session, const struct introduction *introduction, int socket)
+{
+	const int fds[SESSION_FDS] = {
+	    [SESSION_FD_BROKER] = introduction->broker[1],
+	    [SESSION_FD_KEYS] = introduction->keys[1],
+	    [SESSION_FD_PEER] = socket,
+	};
+	struct msg_session_begin begin = {.id = session->id, .poll_us = session->monitor->config->poll_us};
+
+	for (begin.what = 0; begin.what < SESSION_FDS; begin.what++)
+		child_tell(session, MSG_SESSION_BEGIN, &begin, fds[begin.what]);
+}
+
+/* `session`: has no part in anything yet. */
+static int
+introduce(struct child *session, const char *source, int socket, struct error *error)
+{
+	struct introduction introduction;
+	int code = introduction_open(&introduction, error);
+
 	if (code < 0)
 		return code;
-	session = child_start(monitor,
-	    &(struct child_plan){.role = ROLE_SESSION,
-		.arguments = {"--poll", child_poll_us(monitor)},
-		.fds = {introduction.broker[1], introduction.keys[1], socket},
-		.fd_count = 3},
-	    error);
-	if (session) {
+	send_beginning(session, &introduction, socket);
+	introduction_send(&introduction, session, PEER_SESSION, source, "");
+	introduction_close(&introduction);
+	return 0;
+}
+
+void
+session_begin(struct monitor *monitor, struct child *session, const char *source, int socket, struct error *error)
+{
+	if (session) { /* from now on its end settles it */
 		snprintf(session->source, sizeof session->source, "%s", source);
 		monitor->sessions++;
-		introduction_send(&introduction, session, PEER_SESSION, source, "");
+		if (introduce(session, source, socket, error) < 0)
+			child_kill(session, "%s", error->text);
+	} else {
+		log_warning("a connection from %s is closed: %s", source, error->text);
+		session_settle(monitor, source, false);
 	}
-	introduction_close(&introduction);
-	return session ? 0 : error->code;
+	close(socket);
 }
 
 void
 session_accepted(struct monitor *monitor, const char *source, int socket)
 {
 	struct error error = {0};
+	struct child *session = NULL;
 
-	if (begin(monitor, source, socket, &error) < 0) {
-		log_warning("a connection from %s is closed: %s", source, error.text);
-		session_settle(monitor, source, false);
+	if (check_room(monitor, &error) == 0) {
+		if (zygote_ask(monitor, source, socket))
+			return;
+		session = child_start(monitor, &(struct child_plan){.role = ROLE_SESSION}, &error);
 	}
-	close(socket);
+	session_begin(monitor, session, source, socket, &error);
 }
 
 void
@@ -143,4 +170,6 @@ session_ended(struct child *session, bool clean, const char *cause)
 	if (!session->proved)
 		session_settle(monitor, session->source, false);
 	fences_session_ended(session);
+	if (session->crashed)
+		zygote_replace(monitor);
 }

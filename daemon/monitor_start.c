@@ -224,6 +224,8 @@ start_on_broker_ready(struct monitor *monitor)
 		listen_at(monitor, monitor->config->listen[i], DOOR_PEERS);
 	if (monitor->config->enrol_listen[0])
 		listen_at(monitor, monitor->config->enrol_listen, DOOR_ENROL);
+	if (monitor->config->listen_count > 0)
+		zygote_start(monitor);
 	if (monitor->listens_pending == 0)
 		be_ready(monitor);
 }

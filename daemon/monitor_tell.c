@@ -33,7 +33,7 @@ keep(struct child *child, uint16_t number, const void *message, int fd)
 static int
 send_or_keep(struct child *child, uint16_t number, const void *message, int fd)
 {
-	bool may_wait = child->role & (ROLE_BROKER | ROLE_KEYS | ROLE_GATE | ROLE_XENWATCH);
+	bool may_wait = child->role & (ROLE_BROKER | ROLE_KEYS | ROLE_GATE | ROLE_XENWATCH | ROLE_ZYGOTE);
 	int code = outbox_send(&child->outbox, number, message, fd);
 
 	return code == -EAGAIN && may_wait ? keep(child, number, message, fd) : code;

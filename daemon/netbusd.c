@@ -259,6 +259,7 @@ clean_up(void)
 	renew_clear(&monitor);
 	timer_stop(&monitor.xenwatch.again);
 	fences_clear(&monitor);
+	zygote_clear(&monitor);
 	children_clear(&monitor);
 	holds_clear(&monitor);
 	if (monitor.has_admin_socket)

@@ -7,7 +7,8 @@
  * monitor sends the device's descriptor after the broker granted a lease), and has no further system call than its sandbox
  * lists. The monitor, the broker and netbus-keys are trusted.
  *
- * Descriptors: 3 monitor, 4 broker, 5 keys, 6 the accepted TCP socket.
+ * Descriptors: 3 the monitor, which sends those to the broker, to netbus-keys and to the peer. The process is forked of a zygote (session_zygote.c), or
+ * executed by itself where there is none.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -28,10 +29,9 @@
 #include "crypto/tls.h"
 #include "daemon/channel.h"
 #include "daemon/custody.h"
+#include "daemon/session.h"
 #include "frontend/peer.h"
 #include "wire/limits.h"
-
-enum { FD_MONITOR = 3, FD_BROKER = 4, FD_KEYS = 5, FD_PEER = 6 };
 
 /* Exit codes, which the monitor puts into words: a lane that ended in order, one that never got so far, our own failure. */
 enum { EXIT_CLEAN = 0, EXIT_FAILED = 1, EXIT_UNSERVED = 3 };
@@ -50,12 +50,13 @@ static struct session {
 	struct backend *backend; /* once the device is here */
 	struct lane_page *page;
 	struct msg_device device;
-	int device_fd;
+	int device_fd, keys_fd, peer_fd; /* peer_fd: until tls has it */
 	struct msg_granted granted;
 	struct msg_release release; /* to be told as soon as the peer is served */
+	uint32_t poll_us;
 	bool is_granted, is_released, served, over;
 	int exit_code;
-} session = {.device_fd = -1, .exit_code = EXIT_UNSERVED};
+} session = {.device_fd = -1, .keys_fd = -1, .peer_fd = -1, .exit_code = EXIT_UNSERVED};
 
 static void
 finish(int exit_code)
@@ -319,6 +320,8 @@ begin_protocol(void)
 	log_debug("peer proved: %s, %s", label, tls_cipher(session.tls));
 	watch_stop(&session.on_socket);
 	timer_stop(&session.deadline);
+	custody_close(&session.custody); /* one peer is all that a session has proved */
+	close(take_fd(&session.keys_fd));
 	session.peer = peer_new(session.loop, tls_stream(TAKE(session.tls), STREAM_QUEUE_LIMIT),
 	    "netbus " NETBUS_VERSION, &peer_events, &session, &error);
 	if (session.peer == NULL) {
@@ -356,18 +359,15 @@ prepare(struct error *error)
 	session.loop = loop_new(error);
 	if (session.loop == NULL)
 		return error->code;
-	session.monitor =
-	    (struct channel){.fd = FD_MONITOR, .self = ROLE_SESSION, .peer = ROLE_MONITOR, .state = CH_NEW};
-	session.broker = (struct channel){.fd = FD_BROKER, .self = ROLE_SESSION, .peer = ROLE_BROKER, .state = CH_NEW};
 	session.engine = file_engine_new(session.loop, true, &why, error);
 	if (session.engine == NULL)
 		return error->code;
 	if (why != NULL)
 		log_debug("device I/O without io_uring: %s", why);
-	code = custody_open(&session.custody, FD_KEYS, ROLE_SESSION);
+	code = custody_open(&session.custody, session.keys_fd, ROLE_SESSION);
 	if (code < 0)
 		return error_errno(error, code, "cannot set up the channel to netbus-keys");
-	session.tls = tls_new(TLS_SERVER, FD_PEER, &session.custody, error);
+	session.tls = tls_new(TLS_SERVER, session.peer_fd, &session.custody, error);
 	if (session.tls == NULL)
 		return error->code;
 	return 0;
@@ -376,12 +376,12 @@ prepare(struct error *error)
 static int
 watch_all(struct error *error)
 {
-	int code = watch_start(session.loop, &session.on_monitor, FD_MONITOR, EPOLLIN, on_monitor);
+	int code = watch_start(session.loop, &session.on_monitor, session.monitor.fd, EPOLLIN, on_monitor);
 
 	if (code == 0)
-		code = watch_start(session.loop, &session.on_broker, FD_BROKER, EPOLLIN, on_broker);
+		code = watch_start(session.loop, &session.on_broker, session.broker.fd, EPOLLIN, on_broker);
 	if (code == 0)
-		code = watch_start(session.loop, &session.on_socket, FD_PEER, EPOLLIN, on_handshake);
+		code = watch_start(session.loop, &session.on_socket, session.peer_fd, EPOLLIN, on_handshake);
 	if (code < 0)
 		return error_errno(error, code, "cannot watch a descriptor");
 	timer_start(session.loop, &session.deadline, LIMIT_HANDSHAKE_MS * NS_PER_MS, on_deadline);
@@ -401,6 +401,8 @@ clean_up(void)
 	tls_free(session.tls);
 	file_engine_free(session.engine);
 	custody_close(&session.custody);
+	if (session.keys_fd >= 0)
+		close(session.keys_fd);
 	if (session.device_fd >= 0)
 		close(session.device_fd);
 	if (session.page)
@@ -408,20 +410,48 @@ clean_up(void)
 	loop_free(session.loop);
 }
 
+/* The descriptors, and under which number the log and the other processes know us. */
+static int
+introduce(struct error *error)
+{
+	struct session_beginning beginning;
+	char label[16];
+	int code = session_receive(&session.monitor, &beginning, error);
+
+	if (code < 0)
+		return code;
+	session.broker = (struct channel){
+	    .fd = beginning.fds[SESSION_FD_BROKER], .self = ROLE_SESSION, .peer = ROLE_BROKER, .state = CH_NEW};
+	session.keys_fd = beginning.fds[SESSION_FD_KEYS];
+	session.peer_fd = beginning.fds[SESSION_FD_PEER];
+	session.poll_us = beginning.poll_us;
+	snprintf(label, sizeof label, "%u", beginning.id);
+	log_label(label);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct error error = {0};
-	int code;
+	struct sandbox_filter *filter = NULL; /* made before, by the zygote */
+	int code = 1;
 
 	log_open("netbus-session", LOG_INFO_);
 	log_label(argc > 2 ? argv[2] : NULL);
-	if (sandbox_begin(&error) < 0 || prepare(&error) < 0 ||
-	    sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_FILE_IO | SANDBOX_IO_URING, &error) < 0 || watch_all(&error) < 0) {
+	if (sandbox_begin(&error) == 0 && argc > 3 && strcmp(argv[3], "--zygote") == 0)
+		code = zygote_run(SESSION_FD_MONITOR, SESSION_NEEDS, &filter, &error);
+	if (code == 0) /* the monitor needs no zygote any more */
+		return EXIT_CLEAN;
+	session.monitor =
+	    (struct channel){.fd = SESSION_FD_MONITOR, .self = ROLE_SESSION, .peer = ROLE_MONITOR, .state = CH_NEW};
+	if (error.code < 0 || introduce(&error) < 0 || prepare(&error) < 0 ||
+	    (filter ? sandbox_filter_load(filter, &error) : sandbox_lock(SESSION_NEEDS, &error)) < 0 ||
+	    watch_all(&error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_FAILED;
 	}
-	loop_allow_poll(session.loop, argc > 4 ? strtoul(argv[4], NULL, 10) * NS_PER_US : 0);
+	loop_allow_poll(session.loop, session.poll_us * NS_PER_US);
 	code = loop_run(session.loop);
 	clean_up();
 	return code < 0 ? EXIT_FAILED : code;

@@ -501,7 +501,6 @@ peer_new(struct loop *loop, struct stream *stream, const char *software, const s
 	peer->events = events;
 	peer->owner = owner;
 	lane_init(&peer->lane, stream);
-	peer_io_init(peer);
 	code = watch_start(loop, &peer->on_stream, stream->class->fd(stream), EPOLLIN, on_stream_ready);
 	if (code < 0) {
 		error_errno(error, code, "cannot watch a lane");

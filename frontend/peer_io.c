@@ -15,24 +15,35 @@
 #define COUNT(peer, counter, amount) lane_page_add(&(peer)->page->counters.counter, (amount))
 
 void
-peer_io_init(struct peer *peer)
-{
-	for (size_t i = LIMIT_CREDITS; i-- > 0;) {
-		peer->requests[i].peer = peer;
-		peer->requests[i].next_free = peer->free_requests;
-		peer->free_requests = &peer->requests[i];
-	}
-}
-
-void
 peer_io_clear(struct peer *peer)
 {
 	timer_stop(&peer->held.timer);
-	for (size_t i = 0; i < LIMIT_CREDITS; i++)
+	for (size_t i = 0; i < peer->requests_used; i++)
 		free(peer->requests[i].buffer);
 }
 
 /* ---- requests and their buffers ---- */
+
+static bool
+has_free_request(const struct peer *peer)
+{
+	return peer->free_requests != NULL || peer->requests_used < LIMIT_CREDITS;
+}
+
+/* The last that was used, which is in the cache; a lane that never has many in flight never touches the memory of the others. */
+static struct request *
+take_request(struct peer *peer)
+{
+	struct request *request = peer->free_requests;
+
+	if (request) {
+		peer->free_requests = request->next_free;
+		return request;
+	}
+	request = &peer->requests[peer->requests_used++];
+	request->peer = peer;
+	return request;
+}
 
 static bool
 give_buffer(struct peer *peer, struct request *request, uint32_t length)
@@ -252,7 +263,7 @@ static bool
 can_be_now(const struct peer *peer, const struct frame *frame)
 {
 	return peer->backend->class->now != NULL && (frame->type == FRAME_READ || frame->type == FRAME_WRITE) &&
-	       peer->free_requests != NULL && !peer_is_limited(peer);
+	       has_free_request(peer) && !peer_is_limited(peer);
 }
 
 static void
@@ -294,19 +305,19 @@ carry_out_now(struct peer *peer, const struct frame *frame)
 static struct request *
 begin(struct peer *peer, const struct frame *frame)
 {
-	struct request *request = peer->free_requests;
+	struct request *request;
 	struct io io = io_of(frame);
 	uint32_t bytes = io.op == IO_READ || io.op == IO_WRITE ? io.length : 0;
 
-	if (request == NULL || peer->bytes_in_flight + bytes > LIMIT_CREDIT_BYTES) {
+	if (!has_free_request(peer) || peer->bytes_in_flight + bytes > LIMIT_CREDIT_BYTES) {
 		peer_break(peer, REASON_PROTOCOL_ERROR, "it has more in flight than its credits allow");
 		return NULL;
 	}
+	request = take_request(peer);
 	if (bytes && !give_buffer(peer, request, bytes)) {
 		peer_break(peer, REASON_SESSION_LOST, "out of memory");
 		return NULL;
 	}
-	peer->free_requests = request->next_free;
 	peer->bytes_in_flight += bytes;
 	request->id = frame->id;
 	request->io = io;

@@ -76,8 +76,9 @@ struct peer {
 	uint64_t epoch;
 	unsigned in_flight;
 	uint64_t bytes_in_flight;
-	uint64_t room_total; /* bytes of all requests' buffers */
-	struct request *free_requests;
+	uint64_t room_total;           /* bytes of all requests' buffers */
+	struct request *free_requests; /* of those used before */
+	unsigned requests_used;        /* since the lane began: the others were never touched */
 	struct request requests[LIMIT_CREDITS];
 	struct lane_pace pace;
 	struct held held;
@@ -117,7 +118,6 @@ bool peer_hold_back(struct request *request);
 void peer_abort_held(struct peer *peer);
 
 /* ---- peer_io.c ---- */
-void peer_io_init(struct peer *peer);
 void peer_io_clear(struct peer *peer);
 /* A decoded I/O request; for a WRITE the payload's place is told to the lane. */
 void peer_take_io(struct peer *peer, const struct frame *frame);

@@ -20,6 +20,7 @@
 #define NEWJOIN   ROLE_JOIN
 #define XENWATCH  ROLE_XENWATCH
 #define ATTACHXEN ROLE_ATTACH_XEN
+#define ZYGOTE    ROLE_ZYGOTE
 #define ANY       0xffffu
 #define FD_NONE   false
 #define FD_ONE    true

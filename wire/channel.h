@@ -28,8 +28,9 @@ enum role {
 	ROLE_JOIN = 1 << 7,  /* gets this host's own next certificate */
 	ROLE_XENWATCH = 1 << 8,
 	ROLE_ATTACH_XEN = 1 << 9, /* an attachment whose guest is a set of Xen rings */
+	ROLE_ZYGOTE = 1 << 10,    /* a netbus-session that has met nobody, and of which sessions are forked */
 };
-#define ROLE_COUNT 10
+#define ROLE_COUNT 11
 
 /* peer_new.kind, keys_peer.kind */
 enum peer_kind { PEER_SESSION = 1, PEER_ATTACH = 2, PEER_KEYS = 3, PEER_ENROL = 4, PEER_XENWATCH = 5 };
@@ -38,6 +39,10 @@ enum peer_kind { PEER_SESSION = 1, PEER_ATTACH = 2, PEER_KEYS = 3, PEER_ENROL = 
 enum xen_protocol { XEN_PROTOCOL_NATIVE = 0, XEN_PROTOCOL_X86_32 = 1, XEN_PROTOCOL_X86_64 = 2 };
 /* DOMID_FIRST_RESERVED - 1 (xen/xen.h): the largest number of a real domain. */
 #define XEN_DOMID_MOST 0x7fefu
+
+/* session_begin.what: which of a session's descriptors comes with it */
+enum session_fd { SESSION_FD_BROKER = 0, SESSION_FD_KEYS = 1, SESSION_FD_PEER = 2 };
+#define SESSION_FDS 3
 
 /* gate_listen.door, gate_accepted.door: which listener */
 enum door { DOOR_PEERS = 0, DOOR_ENROL = 1 };

@@ -12,7 +12,7 @@
 void
 lane_init(struct lane *lane, struct stream *stream)
 {
-	memset(lane, 0, sizeof *lane);
+	memset(lane, 0, offsetof(struct lane, control));
 	lane->stream = stream;
 }
 

@@ -25,15 +25,16 @@
 #define LANE_BORROW 16384
 
 struct lane {
-	struct stream *stream; /* owned */
-	uint8_t in[LANE_IN];   /* start..end: read, not yet taken */
-	size_t start, end;
+	struct stream *stream;       /* owned */
+	size_t start, end;           /* of `in`: read, not yet taken */
 	uint8_t *target;             /* of the payload under way, NULL: it is skipped */
 	uint32_t missing;            /* bytes of it */
 	bool heard, spoke, was_read; /* since somebody last looked: for silence on the lane */
 	size_t committed;            /* bytes since the last flush */
 	uint8_t *reserved;           /* of the frame that is being written in place */
+	/* Not touched before they are used: */
 	uint8_t control[LIMIT_CONTROL_PAYLOAD];
+	uint8_t in[LANE_IN];
 };
 
 /* Takes the stream over. */

@@ -46,7 +46,8 @@ eventually() {
 
 # ---- the world ----
 
-# A bin directory of copies, in which netbus-session and netbus-attach begin under a tracer that holds them at the step $W/bin/NAME.at.
+# A bin directory of copies, in which netbus-session and netbus-attach begin under a tracer that holds them at the step $W/bin/NAME.at. A zygote does not come up:
+# each session is executed.
 own_bin() {
 	local name
 	mkdir -p "$W/bin/real"
@@ -57,6 +58,7 @@ own_bin() {
 		mv "$W/bin/$name" "$W/bin/real/$name"
 		cat >"$W/bin/$name" <<-S
 			#!/bin/sh
+			case "\$*" in *--zygote*) exit 1 ;; esac
 			[ -s "$W/bin/$name.at" ] || exec "$W/bin/real/$name" "\$@"
 			read -r call how <"$W/bin/$name.at"
 			exec /usr/bin/strace -D -qq -o "$W/events" -e "trace=\$call" -e "inject=\$call:signal=\$how" "$W/bin/real/$name" "\$@"

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -16,6 +17,20 @@
 #include "crypto/proof.h"
 #include "tests/unit/made_certificate.h"
 #include "tests/unit/made_handshake.h"
+
+/* The clock by which chains are judged, in place of the C library's. */
+static time_t later;
+
+time_t
+time(time_t *out)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (out)
+		*out = now.tv_sec + later;
+	return now.tv_sec + later;
+}
 
 enum { ED25519, P256, KEY_TYPES };
 static const char *const key_types[] = {"ED25519", "P-256"};
@@ -125,6 +140,37 @@ proves_a_peer_in_every_kind_of_handshake(void **state)
 		assert_true(peer.not_after_us ==
 			    keystore_not_after_us(world.store[side == TLS_CLIENT ? M2 : M1][attempt.type]));
 		proof_free(attempt.proof);
+	}
+}
+
+static int
+check_chain_anew(struct keystore *store, const struct made *peer, const char *expect_host)
+{
+	struct proof *proof = proof_new(store, TLS_CLIENT, expect_host);
+	int code;
+
+	assert_non_null(proof);
+	code = check_chain(proof, peer);
+	proof_free(proof);
+	return code;
+}
+
+static void
+a_chain_that_was_accepted_before_is_judged_anew(void **state)
+{
+	enum { TEN_YEARS = 10 * 366 * 86400 };
+	struct keystore *store = world.store[M1][P256];
+	const struct made *peer = &world.host[M2][P256];
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		assert_int_equal(check_chain_anew(store, peer, ""), X509_V_OK);
+		assert_int_equal(check_chain_anew(store, peer, "m3"), X509_V_ERR_HOSTNAME_MISMATCH);
+		later = TEN_YEARS;
+		assert_int_equal(check_chain_anew(store, peer, ""), X509_V_ERR_CERT_HAS_EXPIRED);
+		later = -TEN_YEARS;
+		assert_int_equal(check_chain_anew(store, peer, ""), X509_V_ERR_CERT_NOT_YET_VALID);
+		later = 0;
 	}
 }
 
@@ -443,6 +489,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(proves_a_peer_in_every_kind_of_handshake),
+	    cmocka_unit_test(a_chain_that_was_accepted_before_is_judged_anew),
 	    cmocka_unit_test(nonces_differ),
 	    cmocka_unit_test(a_proof_outlives_the_store_it_was_made_with),
 	    cmocka_unit_test(refuses_a_handshake_with_another_nonce),
