@@ -402,6 +402,15 @@ take_program(scmp_filter_ctx rules, struct sandbox_filter *filter)
 	return pread(fd, filter->program, (size_t)bytes, 0) == bytes ? 0 : -EIO;
 }
 
+void
+sandbox_filter_free(struct sandbox_filter *filter)
+{
+	if (filter == NULL)
+		return;
+	free(filter->program);
+	free(filter);
+}
+
 struct sandbox_filter *
 sandbox_filter_new(unsigned needs, struct error *error)
 {
@@ -415,9 +424,7 @@ sandbox_filter_new(unsigned needs, struct error *error)
 		filter->flags = needs & SANDBOX_THREADS ? SECCOMP_FILTER_FLAG_TSYNC : 0;
 		return filter;
 	}
-	if (filter)
-		free(filter->program);
-	free(filter);
+	sandbox_filter_free(filter);
 	error_errno(error, code, "%s (does this kernel have seccomp?)", no_filter);
 	return NULL;
 }
@@ -452,8 +459,7 @@ sandbox_lock(unsigned needs, struct error *error)
 	/* Else only who is privileged may load a list. */
 	code = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? error_errno(error, -errno, "%s", no_filter)
 							  : sandbox_filter_load(filter, error);
-	free(filter->program);
-	free(filter);
+	sandbox_filter_free(filter);
 	return code;
 }
 

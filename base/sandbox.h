@@ -46,10 +46,11 @@ int sandbox_lock(unsigned needs, struct error *error);
 
 /* The same in two steps, for a process that makes the list once and is forked: the children only load it. Each may then signal itself and nobody else. */
 struct sandbox_filter;
-/* NULL with error set. It is never freed. */
+/* NULL with error set. */
 struct sandbox_filter *sandbox_filter_new(unsigned needs, struct error *error);
 /* Once in a process. */
 int sandbox_filter_load(struct sandbox_filter *filter, struct error *error);
+void sandbox_filter_free(struct sandbox_filter *filter);
 
 /* A new process whose parent is ours: 0 in it, its number in us, or a negative errno. It dies with that parent, `parent`, as we do. */
 int sandbox_fork_sibling(pid_t parent);

@@ -434,15 +434,17 @@ int
 main(int argc, char **argv)
 {
 	struct error error = {0};
-	struct sandbox_filter *filter = NULL; /* made before, by the zygote */
+	struct sandbox_filter *filter = NULL; /* made by the zygote, before it was forked */
 	int code = 1;
 
 	log_open("netbus-session", LOG_INFO_);
 	log_label(argc > 2 ? argv[2] : NULL);
 	if (sandbox_begin(&error) == 0 && argc > 3 && strcmp(argv[3], "--zygote") == 0)
 		code = zygote_run(SESSION_FD_MONITOR, SESSION_NEEDS, &filter, &error);
-	if (code == 0) /* the monitor needs no zygote any more */
+	if (code == 0) { /* the monitor needs no zygote any more */
+		sandbox_filter_free(filter);
 		return EXIT_CLEAN;
+	}
 	session.monitor =
 	    (struct channel){.fd = SESSION_FD_MONITOR, .self = ROLE_SESSION, .peer = ROLE_MONITOR, .state = CH_NEW};
 	if (error.code < 0 || introduce(&error) < 0 || prepare(&error) < 0 ||
@@ -451,6 +453,7 @@ main(int argc, char **argv)
 		log_error("%s", error.text);
 		return EXIT_FAILED;
 	}
+	sandbox_filter_free(filter);
 	loop_allow_poll(session.loop, session.poll_us * NS_PER_US);
 	code = loop_run(session.loop);
 	clean_up();

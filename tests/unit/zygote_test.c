@@ -110,6 +110,7 @@ a_list_made_before_the_fork_is_the_childs_own(void **state)
 			_exit(1);
 		abort();
 	}
+	sandbox_filter_free(filter);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
