@@ -144,6 +144,9 @@ open_queue(struct xen_disk *disk, struct error *error)
 static int
 recover(struct xen_disk *disk, struct error *error)
 {
+	if (disk->shadow->falls >= XEN_FALLS_MOST)
+		return error_set(error, -EPROTO,
+		    "%u processes in a row took them over, and each died of what is in flight in them", XEN_FALLS_MOST);
 	for (unsigned i = 0; i < disk->queue_count; i++) {
 		struct xen_queue *queue = &disk->queues[i];
 		const char *lie = NULL;
@@ -153,8 +156,10 @@ recover(struct xen_disk *disk, struct error *error)
 		if (count < 0)
 			return error_set(error, count, "ring %u cannot be taken over: %s", i, lie);
 		queue->recovered_count = (unsigned)count;
+		disk->recovered_left += (unsigned)count;
 		disk->counts.recovered += (unsigned)count;
 	}
+	disk->shadow->falls++; /* until it is known better */
 	return 0;
 }
 
@@ -211,6 +216,7 @@ xen_disk_connect(struct xen_disk *disk, const struct xen_setup *setup, struct er
 	disk->setup = *setup;
 	disk->lie = NULL;
 	disk->is_lie_told = false;
+	disk->recovered_left = 0;
 	code = open_all(disk, error);
 	if (code < 0) {
 		let_go(disk);
@@ -269,6 +275,7 @@ xen_disk_end(struct xen_disk *disk)
 void
 xen_disk_leave(struct xen_disk *disk)
 {
+	disk->shadow->falls = 0;
 	disk->is_left = true;
 }
 

@@ -102,6 +102,7 @@ answer(struct xen_job *job)
 	if (xen_disk_serves(queue->disk)) {
 		xen_response_print(queue->ring.abi, &job->request, job->answer, bytes);
 		xen_ring_answer(&queue->ring, job->entry, bytes);
+		queue->disk->recovered_left -= job->is_recovered;
 		count_answer(&queue->disk->counts, job);
 	}
 	xen_job_free(job);
@@ -161,6 +162,7 @@ take_job(struct xen_queue *queue, enum xen_verdict *verdict)
 {
 	struct xen_disk *disk = queue->disk;
 	uint8_t bytes[XEN_REQUEST_LEN_MAX];
+	bool is_recovered = queue->recovered_count > 0;
 	const char *lie = NULL;
 	struct xen_job *job;
 	uint16_t entry;
@@ -175,6 +177,7 @@ take_job(struct xen_queue *queue, enum xen_verdict *verdict)
 		xen_disk_fail(disk, -ENOMEM, "a request of a vbd cannot be taken");
 		return NULL;
 	}
+	job->is_recovered = is_recovered;
 	*verdict = xen_request_parse(queue->ring.abi, &disk->geometry, bytes, &job->request, &lie);
 	if (*verdict == XEN_LIE) {
 		xen_disk_break(disk, lie);
@@ -321,8 +324,14 @@ static void
 push(struct xen_queue *queue)
 {
 	struct xen_disk *disk = queue->disk;
+	bool is_wanted;
 
-	if (!xen_disk_serves(disk) || !xen_ring_push(&queue->ring))
+	if (!xen_disk_serves(disk))
+		return;
+	is_wanted = xen_ring_push(&queue->ring);
+	if (disk->recovered_left == 0 && disk->shadow->falls != 0)
+		disk->shadow->falls = 0;
+	if (!is_wanted)
 		return;
 	disk->port->class->notify(disk->port, queue->channel);
 	disk->counts.notifications++;

@@ -64,8 +64,9 @@ xen_ring_size(enum xen_abi abi, unsigned pages)
 bool
 xen_shadow_is_of(const struct xen_shadow *shadow, const struct xen_setup *setup)
 {
-	if (shadow->magic != SHADOW_MAGIC || shadow->version != SHADOW_VERSION || shadow->abi != setup->abi ||
-	    shadow->rings != setup->rings || shadow->pages != setup->pages)
+	if (setup->rings > XEN_RINGS_MAX || setup->pages > XEN_RING_PAGES_MAX || shadow->magic != SHADOW_MAGIC ||
+	    shadow->version != SHADOW_VERSION || shadow->abi != setup->abi || shadow->rings != setup->rings ||
+	    shadow->pages != setup->pages)
 		return false;
 	for (unsigned i = 0; i < setup->rings; i++) {
 		const struct xen_shadow_ring *ring = &shadow->ring[i];
@@ -90,6 +91,7 @@ xen_shadow_begin(struct xen_shadow *shadow, const struct xen_setup *setup)
 	shadow->abi = setup->abi;
 	shadow->rings = setup->rings;
 	shadow->pages = setup->pages;
+	shadow->falls = 0;
 	for (unsigned i = 0; i < setup->rings; i++) {
 		shadow->ring[i].event_channel = setup->ring[i].event_channel;
 		memcpy(shadow->ring[i].references, setup->ring[i].references, setup->pages * sizeof(uint32_t));

@@ -61,11 +61,12 @@ struct xen_shadow_ring {
 struct xen_shadow {
 	uint64_t magic; /* written last, taken away first */
 	uint32_t version, abi, rings, pages;
-	uint32_t unused[2];
+	uint32_t falls; /* processes in a row that took it over and died before all that was in flight was answered */
+	uint32_t unused;
 	struct xen_shadow_ring ring[XEN_RINGS_MAX];
 };
 
-/* Whether it is that of a setup that is being served. False of an empty one. */
+/* Whether it is that of a setup that is being served. False of an empty one, and of a setup that is out of range. */
 bool xen_shadow_is_of(const struct xen_shadow *shadow, const struct xen_setup *setup);
 /* Empties it. */
 void xen_shadow_clear(struct xen_shadow *shadow);

@@ -21,6 +21,8 @@
 #define XEN_SPARE_BYTES_MAX ((size_t)LIMIT_CREDIT_BYTES)
 /* Of a request with the backend at the same time. */
 #define XEN_PARTS_MAX 8u
+/* A request that brings the process down brings down the next one, too, which takes it over: after so many in a row nobody tries again. */
+#define XEN_FALLS_MOST 16u
 /* One batch: the limit above is passed by one request at most. */
 #define XEN_BATCH_MAX (LIMIT_CREDIT_BYTES / XEN_PAGE + XEN_INDIRECT_SEGMENTS_MAX)
 
@@ -40,6 +42,7 @@ struct xen_job {
 	struct xen_request request;
 	const struct xen_segment *segments; /* request.segments of them */
 	size_t charge;                      /* of the queue's bytes */
+	bool is_recovered;                  /* a former process had it, too */
 	int16_t answer;                     /* BLKIF_RSP_...; what the backend and the copies say is put in here */
 	bool is_flushing;                   /* the flush before a write */
 	uint64_t sent;                      /* bytes that were given to the backend */
@@ -96,7 +99,8 @@ struct xen_disk {
 	bool is_lie_told;
 	struct xen_setup setup;
 	struct xen_queue queues[XEN_RINGS_MAX];
-	unsigned queue_count; /* that are mapped */
+	unsigned queue_count;    /* that are mapped */
+	unsigned recovered_left; /* requests of a former process that are not answered yet */
 	struct watch watch;
 	struct defer turn_end; /* tells of lies, and of the end */
 	struct xen_counts counts;

@@ -1053,6 +1053,74 @@ a_request_in_the_shadow_is_checked_again(void **state)
 	world_end();
 }
 
+/* It is killed: nobody says that it leaves. */
+static void
+kill_process(void)
+{
+	struct xen_shadow *shadow = (struct xen_shadow *)(void *)world.shadow;
+	uint32_t falls = shadow->falls;
+
+	xen_disk_leave(world.disk);
+	shadow->falls = falls;
+	device_complete_all(&world.device, -ESHUTDOWN);
+	turns(1);
+	xen_disk_free(world.disk);
+	disk_new(&world.device.backend.geometry);
+}
+
+static void
+a_request_that_kills_each_process_is_given_up(void **state)
+{
+	struct geometry geometry = device_geometry();
+	struct error error = {0};
+
+	(void)state;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
+	connect_disk();
+	/* As long as something that was taken over is answered at last, any number may die. */
+	for (unsigned i = 0; i < 3 * XEN_FALLS_MOST; i++) {
+		put_writes(1);
+		kill_process();
+		connect_disk();
+		finish_all();
+	}
+	put_writes(2);
+	for (unsigned i = 0; i < XEN_FALLS_MOST; i++) {
+		kill_process();
+		connect_disk();
+		put_writes(1);
+		device_complete_some(&world.device, 1); /* others being answered does not help */
+		turns(1);
+	}
+	kill_process();
+	assert_int_equal(xen_disk_connect(world.disk, &world.setup, &error), -EPROTO);
+	assert_false(xen_disk_is_connected(world.disk));
+	world_end();
+}
+
+/* Its numbers are not to be believed when they are asked for, either. */
+static void
+a_shadow_out_of_range_is_of_no_setup(void **state)
+{
+	struct geometry geometry = device_geometry();
+	struct xen_shadow *shadow;
+	struct xen_setup setup;
+
+	(void)state;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
+	connect_disk();
+	shadow = (struct xen_shadow *)(void *)world.shadow;
+	setup = world.setup;
+	assert_true(xen_shadow_is_of(shadow, &setup));
+	shadow->rings = setup.rings = XEN_RINGS_MAX + 1;
+	assert_false(xen_shadow_is_of(shadow, &setup));
+	shadow->rings = setup.rings = 1;
+	shadow->pages = setup.pages = 1u << 30;
+	assert_false(xen_shadow_is_of(shadow, &setup));
+	shadow->pages = setup.pages = 1;
+	world_end();
+}
+
 static int
 take_fails(struct xen_port *port, int *channels, unsigned most)
 {
@@ -1120,6 +1188,8 @@ main(void)
 	    cmocka_unit_test(a_process_that_leaves_is_not_noticed_by_the_guest),
 	    cmocka_unit_test(a_new_frontend_has_no_past),
 	    cmocka_unit_test(after_a_disconnect_there_is_nothing_to_recover),
+	    cmocka_unit_test(a_request_that_kills_each_process_is_given_up),
+	    cmocka_unit_test(a_shadow_out_of_range_is_of_no_setup),
 	    cmocka_unit_test(a_ring_that_its_shadow_does_not_fit_is_not_taken_over),
 	    cmocka_unit_test(a_request_in_the_shadow_is_checked_again),
 	    cmocka_unit_test(a_process_that_cannot_hear_its_rings_ends_and_leaves_them_to_the_next),
