@@ -60,10 +60,13 @@ xen_job_charge(struct xen_job *job)
 bool
 xen_job_give_memory(struct xen_job *job, size_t length)
 {
-	if (job->memory_room < length) {
+	size_t room = (length + XEN_PAGE - 1) / XEN_PAGE * XEN_PAGE;
+
+	/* On whole pages: gntdev cuts each copy where a page of ours ends, and sixteen pieces are a hypercall. */
+	if (job->memory_room < room) {
 		free(job->memory);
-		job->memory = malloc(length);
-		job->memory_room = job->memory ? length : 0;
+		job->memory = aligned_alloc(XEN_PAGE, room);
+		job->memory_room = job->memory ? room : 0;
 	}
 	return job->memory != NULL;
 }

@@ -760,6 +760,22 @@ put_writes(unsigned count)
 	turns(2);
 }
 
+/* A page of the guest is then one piece of a copy, and not two. */
+static void
+data_begins_with_a_page(void **state)
+{
+	struct geometry geometry = device_geometry();
+
+	(void)state;
+	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
+	connect_disk();
+	put_writes(5);
+	for (unsigned i = 0; i < world.device.held_count; i++)
+		assert_int_equal((uintptr_t)world.device.held[i]->buffer % XEN_PAGE, 0);
+	finish_all();
+	world_end();
+}
+
 static void
 after_the_end_every_request_is_answered_with_an_error(void **state)
 {
@@ -1187,6 +1203,7 @@ main(void)
 	    cmocka_unit_test(a_disconnect_answers_what_is_in_flight_and_takes_nothing_new),
 	    cmocka_unit_test(a_process_that_leaves_is_not_noticed_by_the_guest),
 	    cmocka_unit_test(a_new_frontend_has_no_past),
+	    cmocka_unit_test(data_begins_with_a_page),
 	    cmocka_unit_test(after_a_disconnect_there_is_nothing_to_recover),
 	    cmocka_unit_test(a_request_that_kills_each_process_is_given_up),
 	    cmocka_unit_test(a_shadow_out_of_range_is_of_no_setup),
