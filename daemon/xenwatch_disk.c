@@ -286,21 +286,28 @@ disk_look_if_touched(struct disk *disk)
 		look(disk);
 }
 
-/* A disk of another's is written before its domain is known to xenstored, so that only who was known is gone. */
+/* xenstored tells only dom0 which domains there are. All that a driver domain may read of another for sure is the frontend, which the toolstack takes away with the domain. */
+static bool
+is_domain_there(struct disk *disk)
+{
+	struct store *store = &disk->xenwatch->store;
+	char path[STORE_PATH_LEN];
+
+	if (store->domid != 0)
+		return store_has(store, XBT_NULL, disk->frontend);
+	if (store_is_introduced(store, disk->domid)) {
+		disk->was_introduced = true;
+		return true;
+	}
+	/* A disk of another's is written before its domain is known to xenstored, so that only who was known is gone. */
+	snprintf(path, sizeof path, "/local/domain/%u", disk->domid);
+	return !disk->was_introduced && strcmp(disk->type, DISK_OWN_TYPE) != 0 && store_has(store, XBT_NULL, path);
+}
+
 void
 disk_check_domain(struct disk *disk)
 {
-	char path[STORE_PATH_LEN];
-
-	if (disk->is_forgotten)
-		return;
-	if (store_is_introduced(&disk->xenwatch->store, disk->domid)) {
-		disk->was_introduced = true;
-		return;
-	}
-	snprintf(path, sizeof path, "/local/domain/%u", disk->domid);
-	if (!disk->was_introduced && strcmp(disk->type, DISK_OWN_TYPE) != 0 &&
-	    store_has(&disk->xenwatch->store, XBT_NULL, path))
+	if (disk->is_forgotten || is_domain_there(disk))
 		return;
 	if (disk->has_nodes) {
 		disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_DOMAIN_GONE});
