@@ -24,6 +24,7 @@
 #define REMOVE_LATE_NS (10 * NS_PER_SEC) /* libxl's, for its own */
 #define CLOSE_LATE_NS  (20 * NS_PER_SEC)
 #define RETRY_NS       (1 * NS_PER_SEC)
+#define LAST_WORD_NS   (2 * NS_PER_SEC) /* libxl then waits 10 s more for the nodes to go */
 
 #define NODE_ACTIONS (XENBUS_WRITE_ERROR | XENBUS_PUBLISH | XENBUS_WRITE_OFFLINE | XENBUS_WRITE_STATE)
 
@@ -93,6 +94,7 @@ disk_free(struct disk *disk)
 	close_channel(disk);
 	timer_stop(&disk->ask);
 	timer_stop(&disk->late);
+	timer_stop(&disk->last);
 	timer_stop(&disk->calm);
 	frontend_path(disk, path);
 	if (disk->is_watched)
@@ -483,13 +485,35 @@ write_down(struct disk *disk, unsigned actions)
 }
 
 static void
+on_last(struct timer *timer)
+{
+	struct disk *disk = CONTAINER_OF(timer, struct disk, last);
+
+	nodes_remove(disk);
+	disk_forget(disk);
+}
+
+/*
+ * What is removed at once needs no last word. A driver domain's nodes are not: libxl takes them for lost when they go before it has read that they are Closed, and nobody tells when
+ * it has.
+ */
+static unsigned
+end_nodes(struct disk *disk, unsigned actions)
+{
+	if (!(actions & XENBUS_REMOVE_NODES) || !nodes_are_ours(disk))
+		return actions;
+	if (disk->xenwatch->store.domid == 0)
+		return actions & ~(unsigned)NODE_ACTIONS;
+	timer_start(disk->xenwatch->loop, &disk->last, LAST_WORD_NS, on_last);
+	return actions & ~(unsigned)(XENBUS_REMOVE_NODES | XENBUS_FORGET);
+}
+
+static void
 carry_out(struct disk *disk, unsigned actions)
 {
 	const struct msg_xen_held held = {disk->domid, disk->device};
 
-	/* What is removed at once needs no last word. */
-	if ((actions & XENBUS_REMOVE_NODES) && nodes_are_ours(disk))
-		actions &= ~(unsigned)NODE_ACTIONS;
+	actions = end_nodes(disk, actions);
 	if (actions & NODE_ACTIONS)
 		write_down(disk, actions & NODE_ACTIONS);
 	if (actions & XENBUS_ASK_DEVICE)
