@@ -286,12 +286,12 @@ lay_driver_domain() {
 	local lay=$X/lay-drv code=0
 	rm -rf "$lay" && mkdir -p "$lay/etc/netbus/policy.d" && "$NETBUS_BIN/netbus-admin" pki issue drv --dir "$X/ca" --out "$lay/etc/netbus/pki" >/dev/null || return 1
 	printf 'version: 1\nhost: drv\nlisten: []\npeers: {m2: "10.9.0.2:7715"}\nxen:\n  serve: [vbd]\n  vms: {web-1: acme/web-1}\n' >"$lay/etc/netbus/netbusd.yaml"
-	dom0 "base64 -d >/run/drv.cpio <<'CPIO' && cd / && {
-$(pack "$lay" | base64)
-CPIO
+	dom0 "rm -rf /run/drv && mkdir /run/drv && base64 -d <<'TAR' | tar -x -z -C /run/drv && cd / && {
+$(tar -C "$lay" -c . | gzip | base64)
+TAR
 		cat /boot/guest.cpio
 		find usr/sbin/netbusd usr/bin/netbus-admin usr/libexec usr/lib/x86_64-linux-gnu usr/lib/tmpfiles.d etc/passwd etc/group | cpio -o -H newc 2>/dev/null
-		cat /run/drv.cpio
+		cd /run/drv && find . | cpio -o -H newc -R 0:0 2>/dev/null
 	} >/boot/drv.cpio" || code=$?
 	rm -rf "$lay"
 	return $code
