@@ -91,6 +91,7 @@ struct disk {
 	struct timer ask; /* for the device, again */
 	uint64_t ask_after_ns;
 	struct timer late; /* letting go */
+	struct timer last; /* its last word is read meanwhile */
 	struct bucket looks;
 	struct timer calm;
 	bool is_dirty; /* something was written that we have not looked at */

@@ -24,6 +24,7 @@
 #define REMOVE_LATE_NS (10 * NS_PER_SEC) /* libxl's, for its own */
 #define CLOSE_LATE_NS  (20 * NS_PER_SEC)
 #define RETRY_NS       (1 * NS_PER_SEC)
+#define LAST_WORD_NS   (2 * NS_PER_SEC) /* libxl then waits 10 s more for the nodes to go */
 
 #define NODE_ACTIONS (XENBUS_WRITE_ERROR | XENBUS_PUBLISH | XENBUS_WRITE_OFFLINE | XENBUS_WRITE_STATE)
 
@@ -93,6 +94,7 @@ disk_free(struct disk *disk)
 	close_channel(disk);
 	timer_stop(&disk->ask);
 	timer_stop(&disk->late);
+	timer_stop(&disk->last);
 	timer_stop(&disk->calm);
 	frontend_path(disk, path);
 	if (disk->is_watched)
@@ -286,21 +288,28 @@ disk_look_if_touched(struct disk *disk)
 		look(disk);
 }
 
-/* A disk of another's is written before its domain is known to xenstored, so that only who was known is gone. */
+/* xenstored tells only dom0 which domains there are. All that a driver domain may read of another for sure is the frontend, which the toolstack takes away with the domain. */
+static bool
+is_domain_there(struct disk *disk)
+{
+	struct store *store = &disk->xenwatch->store;
+	char path[STORE_PATH_LEN];
+
+	if (store->domid != 0)
+		return store_has(store, XBT_NULL, disk->frontend);
+	if (store_is_introduced(store, disk->domid)) {
+		disk->was_introduced = true;
+		return true;
+	}
+	/* A disk of another's is written before its domain is known to xenstored, so that only who was known is gone. */
+	snprintf(path, sizeof path, "/local/domain/%u", disk->domid);
+	return !disk->was_introduced && strcmp(disk->type, DISK_OWN_TYPE) != 0 && store_has(store, XBT_NULL, path);
+}
+
 void
 disk_check_domain(struct disk *disk)
 {
-	char path[STORE_PATH_LEN];
-
-	if (disk->is_forgotten)
-		return;
-	if (store_is_introduced(&disk->xenwatch->store, disk->domid)) {
-		disk->was_introduced = true;
-		return;
-	}
-	snprintf(path, sizeof path, "/local/domain/%u", disk->domid);
-	if (!disk->was_introduced && strcmp(disk->type, DISK_OWN_TYPE) != 0 &&
-	    store_has(&disk->xenwatch->store, XBT_NULL, path))
+	if (disk->is_forgotten || is_domain_there(disk))
 		return;
 	if (disk->has_nodes) {
 		disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_DOMAIN_GONE});
@@ -476,13 +485,35 @@ write_down(struct disk *disk, unsigned actions)
 }
 
 static void
+on_last(struct timer *timer)
+{
+	struct disk *disk = CONTAINER_OF(timer, struct disk, last);
+
+	nodes_remove(disk);
+	disk_forget(disk);
+}
+
+/*
+ * What is removed at once needs no last word. A driver domain's nodes are not: libxl takes them for lost when they go before it has read that they are Closed, and nobody tells when
+ * it has.
+ */
+static unsigned
+end_nodes(struct disk *disk, unsigned actions)
+{
+	if (!(actions & XENBUS_REMOVE_NODES) || !nodes_are_ours(disk))
+		return actions;
+	if (disk->xenwatch->store.domid == 0)
+		return actions & ~(unsigned)NODE_ACTIONS;
+	timer_start(disk->xenwatch->loop, &disk->last, LAST_WORD_NS, on_last);
+	return actions & ~(unsigned)(XENBUS_REMOVE_NODES | XENBUS_FORGET);
+}
+
+static void
 carry_out(struct disk *disk, unsigned actions)
 {
 	const struct msg_xen_held held = {disk->domid, disk->device};
 
-	/* What is removed at once needs no last word. */
-	if ((actions & XENBUS_REMOVE_NODES) && nodes_are_ours(disk))
-		actions &= ~(unsigned)NODE_ACTIONS;
+	actions = end_nodes(disk, actions);
 	if (actions & NODE_ACTIONS)
 		write_down(disk, actions & NODE_ACTIONS);
 	if (actions & XENBUS_ASK_DEVICE)

@@ -11,6 +11,7 @@
 #   guest NAME CMD             the same as dom0 in that guest       guest_down NAME    destroys it, if it is there
 #   netbus_disks SHARE:VDEV... what to give guest_up for disks that are shares of m2
 #   admin m1|m2 ARGS...        netbus-admin there                   trail m1|m2        its audit trail, since the test began
+#   driver_domain              starts drv: a guest with netbusd, host drv, and with a way to m2; `admin`, `trail` and `on` know it as they know m1
 #   xen_begin                  machines, without the guests and grants of an earlier test
 #   finish                     the exit code, and an end to what was started
 #
@@ -88,7 +89,7 @@ configure_m2() {
 		rules:
 		  - id: acme-disks
 		    allow: [attach, discard, list]
-		    hosts: [m1]
+		    hosts: [m1, drv]
 		    vms: "*"
 		    shares: [disk-1, disk-2, disk-3, root, ram]
 		    mode: rw
@@ -175,10 +176,11 @@ pid_of() {
 	pid=$(cat "$X/$1/pid" 2>/dev/null) && tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$X/$1/line" && echo "$pid"
 }
 
-# on NAME CMD
+# on NAME CMD: a machine, or a guest.
 on() {
 	local name=$1 code=0
 	shift
+	[ -e "$X/$name" ] || { guest "$name" "$*"; return; }
 	flock "$X/$name/lock" "$agent" run "$X/$name/line" "${WAIT:-60}" "$*" || code=$?
 	return $code
 }
@@ -262,7 +264,7 @@ guest_config() {
 		name = \"$1\"
 		type = \"pv\"
 		kernel = \"/boot/vmlinux\"
-		ramdisk = \"/boot/guest.cpio\"
+		ramdisk = \"/boot/${GUEST_RAMDISK:-guest}.cpio\"
 		extra = \"console=hvc0 quiet loglevel=1 ${GUEST_EXTRA:-}\"
 		memory = ${GUEST_MEMORY:-128}
 		vcpus = 1
@@ -275,6 +277,44 @@ guest_up() {
 }
 guest_down() {
 	dom0 "xl domid $1 >/dev/null 2>&1 || exit 0; xl destroy $1"
+}
+
+# ---- a driver domain ----
+
+# lay_driver_domain: /boot/drv.cpio in dom0. A guest with dom0's Netbus and libraries, and with a configuration and certificate of its own.
+lay_driver_domain() {
+	local lay=$X/lay-drv code=0
+	rm -rf "$lay" && mkdir -p "$lay/etc/netbus/policy.d" && "$NETBUS_BIN/netbus-admin" pki issue drv --dir "$X/ca" --out "$lay/etc/netbus/pki" >/dev/null || return 1
+	printf 'version: 1\nhost: drv\nlisten: []\npeers: {m2: "10.9.0.2:7715"}\nxen:\n  serve: [vbd]\n  vms: {web-1: acme/web-1}\n' >"$lay/etc/netbus/netbusd.yaml"
+	dom0 "rm -rf /run/drv && mkdir /run/drv && base64 -d <<'TAR' | tar -x -z -C /run/drv && cd / && {
+$(tar -C "$lay" -c . | gzip | base64)
+TAR
+		cat /boot/guest.cpio
+		find usr/sbin/netbusd usr/bin/netbus-admin usr/libexec usr/lib/x86_64-linux-gnu usr/lib/tmpfiles.d etc/passwd etc/group | cpio -o -H newc 2>/dev/null
+		cd /run/drv && find . | cpio -o -H newc -R 0:0 2>/dev/null
+	} >/boot/drv.cpio" || code=$?
+	rm -rf "$lay"
+	return $code
+}
+
+# The network of 10.9.1.0/30 is between drv and dom0, which passes on what is for m2.
+route_driver_domain() {
+	dom0 'modprobe xen-netback && echo 1 >/proc/sys/net/ipv4/ip_forward && cat >/etc/xen/scripts/vif-drv <<-"SCRIPT" && chmod 755 /etc/xen/scripts/vif-drv
+		#!/bin/sh
+		[ "$1" != online ] || { ip addr add 10.9.1.1/30 dev "$vif" && ip link set "$vif" up && xenstore-write "$XENBUS_PATH/hotplug-status" connected; }
+	SCRIPT' && exporter 'ip route replace 10.9.1.0/30 via 10.9.0.1'
+}
+
+driver_domain() {
+	guest_down drv
+	trail_begin[drv]=1
+	route_driver_domain && lay_driver_domain && GUEST_RAMDISK=drv GUEST_MEMORY=256 guest_up drv <<-'LINES' || return 1
+		driver_domain = 1
+		vif = ["script=vif-drv"]
+	LINES
+	on drv 'for module in xen-netfront xen-evtchn xen-gntdev xenfs; do modprobe $module || exit 1; done
+		mount -t xenfs xenfs /proc/xen; agent await /sys/class/net/eth0 20 &&
+		ip addr add 10.9.1.2/30 dev eth0 && ip link set eth0 up && ip route add default via 10.9.1.1 && ping -c 1 -w 20 10.9.0.2' && netbusd_up drv
 }
 
 # ---- Netbus ----
@@ -372,6 +412,8 @@ keep_logs() {
 		WAIT=20 on "$name" 'dmesg | tail -n 60; echo "---- trail"; cat /var/log/netbus/audit.jsonl; echo "---- netbusd"; cat /var/log/netbusd.earlier /var/log/netbusd.log' \
 			>"$logs/$test_name-$name-netbusd.log" 2>&1
 	done
+	! WAIT=20 dom0 'xl domid drv' >/dev/null 2>&1 ||
+		WAIT=20 on drv 'cat /var/log/netbus/audit.jsonl; echo "---- netbusd"; cat /var/log/netbusd.log; dmesg | tail -n 20' >"$logs/$test_name-drv-netbusd.log" 2>&1
 	WAIT=20 dom0 'xl list; xl dmesg | tail -n 60; xenstore-ls -fp | grep -E "vbd|backend|error"; tail -n 30 /var/log/xen/*.log; grep -v @ /var/log/xen/console/*' \
 		>"$logs/$test_name-xen.log" 2>&1
 	echo "# consoles and logs: $logs/$test_name-*.log"

@@ -329,6 +329,7 @@ clears_up_in_a_driver_domain(void)
 	disk_take_away(&place);
 	frontend_says(&place, 6);
 	answer_close(&attach, false);
+	wait_for("6", "%s/state", place.backend); /* for libxl has to read that first */
 	wait_for(NULL, "%s", place.backend);
 	REQUIRE(says("6", "%s/state", place.frontend)); /* the guest's own is libxl's to remove */
 	wait_for(NULL, "/local/domain/24/backend/vbd/25");
