@@ -429,6 +429,9 @@ xen_end() {
 	exit "$code"
 }
 # What an earlier test left: guests, grants, leases, bars.
+nothing_is_held() {
+	[ "$(admin m2 lease list --json)$(admin m2 grant list --json)" = '[][]' ]
+}
 nothing_is_left() {
 	local name
 	for name in $(dom0 'xl list' | awk 'NR > 1 && $1 != "Domain-0" {print $1}'); do
@@ -440,7 +443,7 @@ nothing_is_left() {
 	for name in $(admin m2 bar list --json | jq -r '.[].id'); do
 		admin m2 bar lift "$name" --reason "the next test" || return 1
 	done
-	[ "$(admin m2 lease list --json)$(admin m2 grant list --json)" = '[][]' ] || return 1
+	eventually nothing_is_held || return 1
 	for name in m1 m2; do
 		trail_begin[$name]=$(on "$name" 'expr $(wc -l </var/log/netbus/audit.jsonl) + 1') || return 1
 	done
