@@ -535,3 +535,13 @@ sandbox_drop_to_user(const char *name, struct error *error)
 		return error_errno(error, -errno, "cannot become user %s", name);
 	return 0;
 }
+
+int
+sandbox_become(const char *name, struct error *error)
+{
+	int code = name ? sandbox_drop_to_user(name, error) : 0;
+
+	if (code > 0)
+		return error_set(error, -ENOENT, "there is no user %s (etc/netbus.sysusers has it)", name);
+	return code < 0 || name == NULL ? code : sandbox_begin(error);
+}

@@ -62,4 +62,8 @@ int sandbox_forbid_network(struct error *error);
 /* Becomes user `name` (all ids, no supplementary groups). Returns 0, 1 when there is no such user, negative on error. */
 int sandbox_drop_to_user(const char *name, struct error *error);
 
+/* For a process that began as root and has opened what only root may: becomes that user, who must be there, and does again what sandbox_begin() did, since a
+ * change of user takes some of it back. NULL: stays who it is. */
+int sandbox_become(const char *name, struct error *error);
+
 #endif

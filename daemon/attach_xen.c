@@ -20,6 +20,7 @@
 #include "base/auto.h"
 #include "base/log.h"
 #include "base/sandbox.h"
+#include "base/text.h"
 
 enum { FD_SHADOW = 6 };
 
@@ -255,12 +256,9 @@ static int
 number_of(int argc, char **argv, const char *name, uint32_t most, uint32_t *number, struct error *error)
 {
 	const char *text = attach_argument(argc, argv, name);
-	char *end = NULL;
-	unsigned long long value;
+	uint64_t value;
 
-	errno = 0;
-	value = text ? strtoull(text, &end, 10) : 0;
-	if (text == NULL || text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > most)
+	if (text == NULL || parse_number(text, 0, most, &value, NULL) < 0)
 		return error_set(
 		    error, -EINVAL, "%s needs a number from 0 to %u; netbusd starts this program", name, most);
 	*number = (uint32_t)value;
@@ -292,17 +290,6 @@ map_shadow(struct guest *self, struct error *error)
 	return 0;
 }
 
-/* A change of user takes back what sandbox_begin() asked the kernel for. */
-static int
-become(const char *user, struct error *error)
-{
-	int code = user && geteuid() == 0 ? sandbox_drop_to_user(user, error) : 0;
-
-	if (code > 0)
-		return error_set(error, -ENOENT, "there is no user %s (etc/netbus.sysusers has it)", user);
-	return code < 0 ? code : sandbox_begin(error);
-}
-
 int
 guest_open(struct attach *attach, int argc, char **argv, struct error *error)
 {
@@ -320,7 +307,7 @@ guest_open(struct attach *attach, int argc, char **argv, struct error *error)
 	guest.port = xen_port_open((uint16_t)guest.domain, error);
 	if (guest.port == NULL)
 		return error->code;
-	return become(attach_argument(argc, argv, "--user"), error);
+	return sandbox_become(attach_argument(argc, argv, "--user"), error);
 }
 
 bool

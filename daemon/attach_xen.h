@@ -6,6 +6,7 @@
 #ifndef NETBUS_DAEMON_ATTACH_XEN_H
 #define NETBUS_DAEMON_ATTACH_XEN_H
 
+#include "backend/io_queue.h"
 #include "daemon/attach.h"
 #include "frontend/xen_disk.h"
 
@@ -18,7 +19,7 @@ struct keeper {
 	struct backend *lane;           /* whose requests are submitted to; NULL: they are kept */
 	bool is_ending;                 /* whatever the lane says is kept */
 	void (*on_done)(struct io *io); /* of all requests of the ring: a lane is given ours in its place */
-	struct io *kept, **kept_end;
+	struct io_queue kept;
 };
 
 void keeper_init(struct keeper *keeper, const struct geometry *geometry);

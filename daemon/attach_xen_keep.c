@@ -9,21 +9,13 @@
 #include "daemon/attach_xen.h"
 
 static void
-keep(struct keeper *keeper, struct io *io)
-{
-	io->next = NULL;
-	*keeper->kept_end = io;
-	keeper->kept_end = &io->next;
-}
-
-static void
 on_lane_done(struct io *io)
 {
 	struct keeper *keeper = io->backend_data;
 
 	io->on_done = keeper->on_done;
 	if (keeper->is_ending || io->status == -ESHUTDOWN)
-		keep(keeper, io);
+		io_queue_put(&keeper->kept, io);
 	else
 		io->on_done(io);
 }
@@ -34,7 +26,7 @@ keeper_submit(struct backend *backend, struct io *io)
 	struct keeper *keeper = (struct keeper *)backend;
 
 	if (keeper->lane == NULL) {
-		keep(keeper, io);
+		io_queue_put(&keeper->kept, io);
 		return;
 	}
 	assert(keeper->on_done == NULL || keeper->on_done == io->on_done);
@@ -55,7 +47,8 @@ static const struct backend_class keeper_class = {.name = "keeper", .submit = ke
 void
 keeper_init(struct keeper *keeper, const struct geometry *geometry)
 {
-	*keeper = (struct keeper){.backend = {&keeper_class, *geometry}, .kept_end = &keeper->kept};
+	*keeper = (struct keeper){.backend = {&keeper_class, *geometry}};
+	io_queue_init(&keeper->kept);
 }
 
 void
@@ -63,10 +56,7 @@ keeper_give_up(struct keeper *keeper, int status)
 {
 	struct io *io;
 
-	while ((io = keeper->kept) != NULL) {
-		keeper->kept = io->next;
-		if (keeper->kept == NULL)
-			keeper->kept_end = &keeper->kept;
+	while ((io = io_queue_take(&keeper->kept)) != NULL) {
 		io->status = status;
 		io->on_done(io);
 	}

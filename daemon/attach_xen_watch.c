@@ -188,8 +188,7 @@ void
 watcher_part(struct guest *guest)
 {
 	watch_stop(&guest->on_watcher);
-	if (guest->watcher.fd >= 0)
-		close(take_fd(&guest->watcher.fd));
+	channel_close(&guest->watcher);
 }
 
 void

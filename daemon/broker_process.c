@@ -29,8 +29,7 @@ static void
 close_channel(struct process *process)
 {
 	watch_stop(&process->on_message);
-	if (process->channel.fd >= 0)
-		close(take_fd(&process->channel.fd));
+	channel_close(&process->channel);
 }
 
 void

@@ -44,6 +44,13 @@ role_name(enum role role)
 	return "an unknown process";
 }
 
+void
+channel_close(struct channel *channel)
+{
+	if (channel->fd >= 0)
+		close(take_fd(&channel->fd));
+}
+
 int
 channel_send(struct channel *channel, uint16_t number, const void *message, int fd)
 {

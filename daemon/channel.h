@@ -35,6 +35,9 @@ int channel_recv(struct channel *channel, struct channel_message *out);
 int channel_call(struct channel *channel, uint16_t number, const void *message, uint16_t answer,
     struct channel_message *out, int timeout_ms);
 
+/* Its descriptor is ours: closes it, if it is open. */
+void channel_close(struct channel *channel);
+
 /* "netbus-session". */
 const char *role_name(enum role role);
 

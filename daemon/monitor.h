@@ -187,7 +187,8 @@ int child_run(struct monitor *monitor, const struct child_plan *plan, struct err
 uint32_t child_fresh_id(struct monitor *monitor);
 /* SIGKILL. `cause` is said once it is reaped. Harmless when it is dead already. */
 void child_kill(struct child *child, const char *format, ...) __attribute__((format(printf, 2, 3)));
-struct child *child_find(const struct monitor *monitor, enum role role, uint32_t id);
+/* `roles`: of enum role, or-ed. */
+struct child *child_find(const struct monitor *monitor, unsigned roles, uint32_t id);
 /* Waits (a short time for each) for children that were killed and frees everything about them. */
 void children_clear(struct monitor *monitor);
 
@@ -329,7 +330,6 @@ void attach_connected(
     struct monitor *monitor, const struct msg_gate_connected *connected, int socket); /* takes socket */
 void attach_connect_failed(struct monitor *monitor, const struct msg_gate_connect_failed *failed);
 void attach_ended(struct child *attach, bool clean, const char *cause);
-bool attach_is(const struct child *child); /* an attachment, of whatever guest */
 
 /* ---- monitor_xen.c: netbus-xenwatch, and attachments of Xen disks ---- */
 /* At the start: what `xen:` of netbusd.yaml needs is there. */

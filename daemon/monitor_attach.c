@@ -18,27 +18,13 @@
 /* To say goodbye to the exporter and the guest; then it is killed. */
 #define LEAVE_NS (5 * NS_PER_SEC)
 
-bool
-attach_is(const struct child *child)
-{
-	return child->role & (ROLE_ATTACH | ROLE_ATTACH_XEN);
-}
-
 static struct child *
 find(const struct monitor *monitor, uint32_t attachment)
 {
 	for (struct child *child = monitor->children; child; child = child->next)
-		if (attach_is(child) && child->attachment == attachment)
+		if ((child->role & ROLE_ATTACHES) && child->attachment == attachment)
 			return child;
 	return NULL;
-}
-
-static struct child *
-find_process(const struct monitor *monitor, uint32_t id)
-{
-	struct child *attach = child_find(monitor, ROLE_ATTACH, id);
-
-	return attach ? attach : child_find(monitor, ROLE_ATTACH_XEN, id);
 }
 
 /* "nbd:/run/netbus/nbd/NAME": the directory is ours to name, not the broker's. NULL with error set. */
@@ -190,7 +176,7 @@ attach_want_lane(struct child *attach, uint8_t lane)
 void
 attach_connected(struct monitor *monitor, const struct msg_gate_connected *connected, int socket)
 {
-	struct child *attach = find_process(monitor, connected->id);
+	struct child *attach = child_find(monitor, ROLE_ATTACHES, connected->id);
 
 	if (attach)
 		child_tell(attach, MSG_LANE_SOCKET, &(struct msg_lane_socket){.lane = connected->lane}, socket);
@@ -200,7 +186,7 @@ attach_connected(struct monitor *monitor, const struct msg_gate_connected *conne
 void
 attach_connect_failed(struct monitor *monitor, const struct msg_gate_connect_failed *failed)
 {
-	struct child *attach = find_process(monitor, failed->id);
+	struct child *attach = child_find(monitor, ROLE_ATTACHES, failed->id);
 
 	if (attach)
 		no_lane(attach, failed->lane, failed->text);

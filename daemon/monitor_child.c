@@ -150,10 +150,10 @@ child_fresh_id(struct monitor *monitor)
 }
 
 struct child *
-child_find(const struct monitor *monitor, enum role role, uint32_t id)
+child_find(const struct monitor *monitor, unsigned roles, uint32_t id)
 {
 	for (struct child *child = monitor->children; child; child = child->next)
-		if (child->role == role && child->id == id)
+		if ((child->role & roles) && child->id == id)
 			return child;
 	return NULL;
 }

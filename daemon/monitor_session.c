@@ -136,10 +136,8 @@ session_accepted(struct monitor *monitor, const char *source, int socket)
 void
 session_proved(struct monitor *monitor, uint32_t id)
 {
-	struct child *session = child_find(monitor, ROLE_SESSION, id);
+	struct child *session = child_find(monitor, ROLE_SESSION | ROLE_ENROL, id);
 
-	if (session == NULL)
-		session = child_find(monitor, ROLE_ENROL, id);
 	if (session == NULL || session->proved)
 		return;
 	session->proved = true;
@@ -149,11 +147,8 @@ session_proved(struct monitor *monitor, uint32_t id)
 void
 session_drop(struct monitor *monitor, const struct msg_drop *drop)
 {
-	static const enum role roles[] = {ROLE_SESSION, ROLE_ATTACH, ROLE_ATTACH_XEN, ROLE_ENROL, ROLE_XENWATCH};
-	struct child *child = NULL;
+	struct child *child = child_find(monitor, ROLE_SESSION | ROLE_ATTACHES | ROLE_ENROL | ROLE_XENWATCH, drop->id);
 
-	for (size_t i = 0; i < ARRAY_LENGTH(roles) && child == NULL; i++)
-		child = child_find(monitor, roles[i], drop->id);
 	if (child)
 		child_kill(child, "%s", drop->cause);
 }

@@ -99,8 +99,6 @@ void
 child_close_channel(struct child *child)
 {
 	watch_stop(&child->on_message);
-	if (child->channel.fd >= 0)
-		close(child->channel.fd);
-	child->channel.fd = -1;
+	channel_close(&child->channel);
 	outbox_clear(&child->outbox);
 }

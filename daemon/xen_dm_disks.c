@@ -9,9 +9,9 @@
 
 #include "base/auto.h"
 #include "daemon/xen_dm.h"
+#include "frontend/xen_nodes.h"
 
-#define OUR_PARAMS "aio:netbus://"
-enum { INIT_WAIT = '2', CONNECTED = '4' }; /* of xen/io/xenbus.h, as text */
+#define OUR_PARAMS "aio:" XEN_TARGET_SCHEME /* as libxl writes it */
 
 /* malloc'd, or NULL when there is none. */
 static char *
@@ -51,6 +51,14 @@ struct texts {
 	char refused[ERROR_TEXT_MAX], waiting[ERROR_TEXT_MAX];
 };
 
+static bool
+is_published(const char *text)
+{
+	enum xenbus_state state = xen_state_parse(text, text ? (int)strlen(text) : -1);
+
+	return state == XENBUS_INIT_WAIT || state == XENBUS_CONNECTED;
+}
+
 static void
 look_at_disk(struct xs_handle *store, const char *directory, struct texts *texts)
 {
@@ -75,7 +83,7 @@ look_at_disk(struct xs_handle *store, const char *directory, struct texts *texts
 	}
 	if (error && *error)
 		add(texts->refused, "disk %s (%s): %s", disk, params + strlen("aio:"), error);
-	else if (state == NULL || (state[0] != INIT_WAIT && state[0] != CONNECTED))
+	else if (!is_published(state))
 		add(texts->waiting, "disk %s (%s) is not there: %s", disk, params + strlen("aio:"),
 		    or (waiting, "netbusd did not say why; is it running, with xen: in its configuration?"));
 }

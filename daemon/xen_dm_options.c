@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "daemon/xen_dm.h"
+#include "wire/channel.h"
 
 #define LIBXL_CHARDEV "socket,id=libxl-cmd,"
 
@@ -53,8 +54,7 @@ static int
 take_domid(const char *text, struct xen_dm_options *options, struct error *error)
 {
 	uint64_t domid;
-	/* 0x7ff0 and on are no guests' (xen.h, DOMID_FIRST_RESERVED). */
-	int code = parse_number(text, 1, 0x7fef, &domid, error);
+	int code = parse_number(text, 1, XEN_DOMID_MOST, &domid, error);
 
 	if (code < 0)
 		return error_wrap(error, "-xen-domid");

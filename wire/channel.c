@@ -13,7 +13,7 @@
 #define MONITOR   ROLE_MONITOR
 #define GATE      ROLE_GATE
 #define SESSION   ROLE_SESSION
-#define ATTACH    (ROLE_ATTACH | ROLE_ATTACH_XEN) /* of either kind: the lease's side of both is the same */
+#define ATTACH    ROLE_ATTACHES
 #define BROKER    ROLE_BROKER
 #define KEYS      ROLE_KEYS
 #define ENROL     ROLE_ENROL

@@ -31,6 +31,8 @@ enum role {
 	ROLE_ZYGOTE = 1 << 10,    /* a netbus-session that has met nobody, and of which sessions are forked */
 };
 #define ROLE_COUNT 11
+/* Attachments, of whatever guest: the lease's side of both is the same. */
+#define ROLE_ATTACHES (ROLE_ATTACH | ROLE_ATTACH_XEN)
 
 /* peer_new.kind, keys_peer.kind */
 enum peer_kind { PEER_SESSION = 1, PEER_ATTACH = 2, PEER_KEYS = 3, PEER_ENROL = 4, PEER_XENWATCH = 5 };

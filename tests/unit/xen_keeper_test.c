@@ -132,9 +132,9 @@ giving_up_ends_what_comes_of_it(void **state)
 	keeper_give_up(&test.keeper, -EIO);
 	assert_int_equal(test.done, 2);
 	assert_int_equal(test.later.status, -EIO);
-	assert_null(test.keeper.kept);
+	assert_null(test.keeper.kept.first);
 	submit(&test.io);
-	assert_ptr_equal(test.keeper.kept, &test.io);
+	assert_ptr_equal(test.keeper.kept.first, &test.io);
 }
 
 int
