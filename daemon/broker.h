@@ -163,7 +163,7 @@ struct guest {
 	struct client *attaching, *detaching; /* who waits */
 };
 
-/* netbus-xenwatch (broker_xen.c). */
+/* netbus-xenwatch (broker_xenwatch.c). */
 struct xenwatch {
 	uint32_t id; /* 0: it does not run */
 	struct channel channel;
@@ -437,6 +437,8 @@ int leases_reconcile(struct broker *broker, unsigned *count, struct error *error
 struct guest *guest_find(struct broker *broker, uint32_t id);
 /* Where a host is reached, or NULL; perhaps in *host. */
 const char *guest_address(struct broker *broker, const char *exporter, struct db_host *host);
+/* The same for a host that something is to be had from; NULL with error set: -ENOENT it has no address, -EACCES it is denied here. */
+const char *guest_exporter(struct broker *broker, const char *exporter, struct db_host *host, struct error *error);
 /* One that is yet to be stored, then started; NULL: out of memory. guest_free() only before it is stored, or when it is reaped and recorded. */
 struct guest *guest_new(struct broker *broker, const struct msg_guest_attach *ask, const char *frontend);
 void guest_free(struct guest *guest);
@@ -466,7 +468,7 @@ void guest_stop_asked(struct client *client, const struct msg_guest_detach *ask)
 void guest_answer_up(struct guest *guest, uint64_t seq);
 void guest_answer_failure(struct guest *guest);
 
-/* ---- broker_xen.c: disks of Xen guests, and netbus-xenwatch ---- */
+/* ---- broker_xen*.c: disks of Xen guests, and netbus-xenwatch (daemon/broker_xen.h has what they say to each other) ---- */
 void xen_watch_here(struct broker *broker, const struct msg_peer_new *new, int fd); /* takes fd */
 /* Whether it was netbus-xenwatch that ended. */
 bool xen_watch_gone(struct broker *broker, const struct msg_peer_gone *gone);

@@ -52,6 +52,25 @@ guest_address(struct broker *broker, const char *exporter, struct db_host *host)
 	return peer ? peer->address : NULL;
 }
 
+const char *
+guest_exporter(struct broker *broker, const char *exporter, struct db_host *host, struct error *error)
+{
+	const char *address = guest_address(broker, exporter, host);
+
+	if (address == NULL)
+		error_set(error, -ENOENT,
+		    "no address of the export host %s is known; tell it with: netbus-admin host add %s --address "
+		    "ADDRESS:PORT",
+		    exporter, exporter);
+	else if (!peer_is_denied(broker, exporter, NULL))
+		return address;
+	else
+		error_set(error, -EACCES,
+		    "the export host %s is denied here; netbus-admin host allow %s takes that back", exporter,
+		    exporter);
+	return NULL;
+}
+
 static struct record
 guest_record(const struct guest *guest, enum record_event event, const char *admin)
 {

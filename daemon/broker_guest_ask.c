@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What operators ask of this host's attachments, and what they are answered: attach and detach, NBD sockets and Xen disks alike (broker_guest.c has the attachments'
- * lives, broker_xen.c what only Xen has).
+ * lives, broker_xen_ask.c what only Xen has).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -137,26 +137,6 @@ socket_path(
 	return 0;
 }
 
-/* Whether anything can be had from that host: its address, or NULL and the client was told. */
-static const char *
-exporter_address(struct client *client, const char *exporter, struct db_host *host)
-{
-	const char *address = guest_address(client->broker, exporter, host);
-
-	if (address == NULL)
-		client_done(client, ADMIN_NOT_FOUND, 0,
-		    "no address of the export host %s is known; tell it with: netbus-admin host add %s --address "
-		    "ADDRESS:PORT",
-		    exporter, exporter);
-	else if (!peer_is_denied(client->broker, exporter, NULL))
-		return address;
-	else
-		client_done(client, ADMIN_DENIED, 0,
-		    "the export host %s is denied here; netbus-admin host allow %s takes that back", exporter,
-		    exporter);
-	return NULL;
-}
-
 /* "nbd:/path" or "xen:DOMAIN/VDEV" as it will be; false: the client was told why not. */
 static bool
 take_frontend(
@@ -192,12 +172,16 @@ guest_begin(struct client *client, const struct msg_guest_attach *ask)
 	struct error error = {0};
 	struct db_host host;
 	struct guest *guest;
-	const char *address = exporter_address(client, ask->exporter, &host);
+	const char *address = guest_exporter(broker, ask->exporter, &host, &error);
 	char frontend[sizeof guest->row.frontend];
 	uint64_t seq = 0;
 	int code;
 
-	if (address == NULL || !take_frontend(client, ask, frontend, sizeof frontend, &place))
+	if (address == NULL) {
+		client_done(client, error.code == -ENOENT ? ADMIN_NOT_FOUND : ADMIN_DENIED, 0, "%s", error.text);
+		return;
+	}
+	if (!take_frontend(client, ask, frontend, sizeof frontend, &place))
 		return;
 	if (ask->dry_run) {
 		client_done(client, ADMIN_OK, 0,
