@@ -27,9 +27,8 @@ enum { FD_MONITOR = 3, FD_BROKER = 4 };
 
 #define PULSE_NS (5 * NS_PER_SEC)
 
-#define TOKEN_BACKEND  "backend"
-#define TOKEN_FRONTEND "frontend"
-#define TOKEN_RELEASE  "release"
+#define TOKEN_BACKEND "backend"
+#define TOKEN_RELEASE "release"
 
 static struct xenwatch self;
 
@@ -316,19 +315,6 @@ open_all(struct error *error)
 	return code < 0 ? error_errno(error, code, "cannot watch a descriptor (netbusd starts this program)") : 0;
 }
 
-/* A change of user takes away that we end with our parent: it is asked for again. */
-static int
-lock_down(struct error *error)
-{
-	int code = self.user ? sandbox_drop_to_user(self.user, error) : 0;
-
-	if (code > 0)
-		return error_set(error, -ENOENT, "there is no user %s (etc/netbus.sysusers has it)", self.user);
-	if (code == 0 && self.user)
-		code = sandbox_begin(error);
-	return code < 0 ? code : sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_THREADS, error);
-}
-
 static void
 clean_up(void)
 {
@@ -352,7 +338,7 @@ main(int argc, char **argv)
 
 	log_open("netbus-xenwatch", LOG_INFO_);
 	if (sandbox_begin(&error) < 0 || take_arguments(argc, argv, &error) < 0 || open_all(&error) < 0 ||
-	    lock_down(&error) < 0) {
+	    sandbox_become(self.user, &error) < 0 || sandbox_lock(SANDBOX_PASS_FDS | SANDBOX_THREADS, &error) < 0) {
 		log_error("%s", error.text);
 		return EXIT_FAILURE;
 	}

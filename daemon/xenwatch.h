@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside netbus-xenwatch: the only process that talks to xenstore. xenwatch.c is the process, its channels and what it is told; xenwatch_store.c the store as this program uses
- * it; xenwatch_find.c which disks are ours, and whose; xenwatch_disk.c a disk's life, as frontend/xenbus.h says it; xenwatch_nodes.c what is written about a disk;
- * xenwatch_place.c disks that an operator puts into a domain.
+ * it; xenwatch_find.c which disks are ours, and whose; xenwatch_look.c what is looked at of a disk, and when; xenwatch_disk.c its life, as frontend/xenbus.h says it; xenwatch_nodes.c
+ * what is written about it; xenwatch_place.c disks that an operator puts into a domain.
  *
  * Whom it believes. A node is the toolstack's when its owner is dom0 or ourselves and no other domain may write it; only such nodes say that a disk is ours, what it is to be,
  * and what its domain is called. Paths into a domain are made here from numbers, never taken from a node. What a guest wrote is the state of its frontend and its rings
@@ -97,6 +97,8 @@ struct disk {
 	bool is_dirty; /* something was written that we have not looked at */
 };
 
+/* An operator put it there, and its nodes are of our making. */
+bool disk_is_own(const struct disk *disk);
 struct disk *disk_find(struct xenwatch *xenwatch, uint32_t domid, uint32_t device);
 /* In the list; NULL when there are too many. */
 struct disk *disk_new(struct xenwatch *xenwatch, uint32_t domid, uint32_t device, const char *type);
@@ -105,12 +107,10 @@ void disk_forget(struct disk *disk);
 void disk_free(struct disk *disk);
 /* Its nodes are there. What they say is looked at, and the device asked for. */
 void disk_begin(struct disk *disk);
-/* Something below its nodes was written. */
-void disk_touch(struct disk *disk);
-/* At the end of a turn: what was touched is looked at, as often as its bucket allows. */
-void disk_look_if_touched(struct disk *disk);
 /* Some domain is gone: this one's? */
 void disk_check_domain(struct disk *disk);
+/* Something happened: what follows is carried out. */
+void disk_event(struct disk *disk, struct xenbus_event event);
 /* For good, with a sentence for people. */
 void disk_refuse(struct disk *disk, const char *why);
 void disk_ask_now(struct disk *disk);
@@ -119,6 +119,25 @@ void disk_wait(struct disk *disk, const char *why);
 void disk_remove(struct disk *disk);
 /* Takes fd over: a netbus-attach-xen is there for it. */
 void disk_channel(struct disk *disk, int fd);
+
+/* ---- xenwatch_look.c ---- */
+
+#define TOKEN_FRONTEND "frontend" /* of the watch on a frontend's state */
+
+void look_init(struct disk *disk);
+void look_watch(struct disk *disk);
+void look_unwatch(struct disk *disk);
+/* What its nodes say as it is found. */
+struct xenbus look_first(struct disk *disk);
+/* Something below its nodes was written. */
+void disk_touch(struct disk *disk);
+/* At the end of a turn: what was touched is looked at, as often as its bucket allows. */
+void disk_look_if_touched(struct disk *disk);
+/* In a second, whatever happens. */
+void look_later(struct disk *disk);
+/* Rings were read: many looks' worth of nodes. */
+void look_pay_for(struct disk *disk, const struct msg_xen_rings *rings);
+bool look_domain_is_there(struct disk *disk);
 
 /* ---- xenwatch_nodes.c ---- */
 

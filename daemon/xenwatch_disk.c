@@ -14,21 +14,13 @@
 #include "base/log.h"
 #include "daemon/xenwatch.h"
 
-/* How often one disk is looked at, whatever its guest does: a start takes some ten looks. Reading the rings counts as many, by their nodes. */
-#define LOOKS_PER_SECOND 20u
-#define LOOKS_DEPTH      40u
-#define NODES_PER_LOOK   8u
-
 #define ASK_LEAST_NS   (1 * NS_PER_SEC)
 #define ASK_MOST_NS    (30 * NS_PER_SEC)
 #define REMOVE_LATE_NS (10 * NS_PER_SEC) /* libxl's, for its own */
 #define CLOSE_LATE_NS  (20 * NS_PER_SEC)
-#define RETRY_NS       (1 * NS_PER_SEC)
 #define LAST_WORD_NS   (2 * NS_PER_SEC) /* libxl then waits 10 s more for the nodes to go */
 
 #define NODE_ACTIONS (XENBUS_WRITE_ERROR | XENBUS_PUBLISH | XENBUS_WRITE_OFFLINE | XENBUS_WRITE_STATE)
-
-static void disk_event(struct disk *disk, struct xenbus_event event);
 
 /* ---- the list ---- */
 
@@ -39,6 +31,12 @@ disk_find(struct xenwatch *xenwatch, uint32_t domid, uint32_t device)
 		if (disk->domid == domid && disk->device == device && !disk->is_forgotten)
 			return disk;
 	return NULL;
+}
+
+bool
+disk_is_own(const struct disk *disk)
+{
+	return strcmp(disk->type, DISK_OWN_TYPE) == 0;
 }
 
 struct disk *
@@ -61,7 +59,7 @@ disk_new(struct xenwatch *xenwatch, uint32_t domid, uint32_t device, const char 
 	    domid, device);
 	snprintf(disk->frontend, sizeof disk->frontend, "/local/domain/%u/device/vbd/%u", domid, device);
 	vdev_print(device, disk->vdev);
-	bucket_init(&disk->looks, LOOKS_PER_SECOND, LOOKS_DEPTH, loop_now(xenwatch->loop));
+	look_init(disk);
 	disk->next = xenwatch->disks;
 	if (disk->next)
 		disk->next->prev = disk;
@@ -74,31 +72,21 @@ static void
 close_channel(struct disk *disk)
 {
 	watch_stop(&disk->on_channel);
-	if (disk->channel.fd >= 0)
-		close(take_fd(&disk->channel.fd));
+	channel_close(&disk->channel);
 	disk->is_ready = disk->is_awaited = false;
-}
-
-static void
-frontend_path(const struct disk *disk, char path[static STORE_PATH_LEN])
-{
-	snprintf(path, STORE_PATH_LEN, "%.120s/state", disk->frontend);
 }
 
 void
 disk_free(struct disk *disk)
 {
 	struct xenwatch *xenwatch = disk->xenwatch;
-	char path[STORE_PATH_LEN];
 
 	close_channel(disk);
 	timer_stop(&disk->ask);
 	timer_stop(&disk->late);
 	timer_stop(&disk->last);
 	timer_stop(&disk->calm);
-	frontend_path(disk, path);
-	if (disk->is_watched)
-		xs_unwatch(xenwatch->store.handle, path, "frontend");
+	look_unwatch(disk);
 	if (disk->prev)
 		disk->prev->next = disk->next;
 	else
@@ -113,12 +101,7 @@ disk_free(struct disk *disk)
 void
 disk_forget(struct disk *disk)
 {
-	char path[STORE_PATH_LEN];
-
-	frontend_path(disk, path);
-	if (disk->is_watched)
-		xs_unwatch(disk->xenwatch->store.handle, path, "frontend");
-	disk->is_watched = false;
+	look_unwatch(disk);
 	disk->is_forgotten = true;
 	disk_touch(disk);
 }
@@ -131,185 +114,12 @@ tell_gone(struct disk *disk)
 	xenwatch_tell(disk->xenwatch, MSG_XEN_GONE, &gone);
 }
 
-/* ---- looking ---- */
-
-static void
-on_calm(struct timer *timer)
-{
-	struct disk *disk = CONTAINER_OF(timer, struct disk, calm);
-
-	disk->is_awaited = false;
-	disk->is_dirty = true;
-	disk_look_if_touched(disk);
-}
-
-void
-disk_touch(struct disk *disk)
-{
-	disk->is_dirty = true;
-	xenwatch_sweep(disk->xenwatch);
-}
-
-/* A guest that writes its state all the time has it looked at as often as is fair. */
-static bool
-may_look(struct disk *disk)
-{
-	uint64_t wait;
-
-	bucket_fill(&disk->looks, loop_now(disk->xenwatch->loop));
-	if (bucket_has(&disk->looks)) {
-		bucket_take(&disk->looks, 1);
-		return true;
-	}
-	wait = bucket_wait_ns(&disk->looks);
-	timer_start(disk->xenwatch->loop, &disk->calm, wait ? wait : 1, on_calm);
-	return false;
-}
-
-static void
-look_later(struct disk *disk)
-{
-	timer_start(disk->xenwatch->loop, &disk->calm, RETRY_NS, on_calm);
-}
-
-static enum xenbus_state
-read_frontend_state(struct disk *disk)
-{
-	char path[STORE_PATH_LEN], value[XEN_VALUE_MOST + 1];
-
-	frontend_path(disk, path);
-	return xen_state_parse(value, store_read(&disk->xenwatch->store, XBT_NULL, path, value));
-}
-
-/* The frontend says again that it has set up rings: are they the ones that it had? */
-static bool
-is_renewed(struct disk *disk, enum xenbus_state frontend)
-{
-	struct msg_xen_rings rings = {0};
-
-	if (frontend != XENBUS_INITIALISED || disk->bus.frontend != frontend ||
-	    (disk->bus.rings != XENBUS_RINGS_ASKED && disk->bus.rings != XENBUS_RINGS_UP) || disk->rings.rings == 0)
-		return false;
-	bucket_take(&disk->looks, disk->rings.rings * (disk->rings.pages + 1u) / NODES_PER_LOOK);
-	if (nodes_read_rings(disk, &rings, NULL) < 0)
-		return false;
-	rings.anew = disk->rings.anew;
-	return memcmp(&rings, &disk->rings, sizeof rings) != 0;
-}
-
-/* What our nodes say. */
-struct said {
-	const struct disk *disk;
-	enum xenbus_state state;
-	bool is_online;
-};
-
-static int
-read_backend(struct store *store, xs_transaction_t at, void *owner)
-{
-	struct said *said = owner;
-	char path[STORE_PATH_LEN], value[XEN_VALUE_MOST + 1];
-	int length;
-
-	snprintf(path, sizeof path, "%.120s/online", said->disk->backend);
-	length = store_read(store, at, path, value);
-	said->is_online = !(length == 1 && value[0] == '0');
-	snprintf(path, sizeof path, "%.120s/state", said->disk->backend);
-	length = store_read(store, at, path, value);
-	said->state = xen_state_parse(value, length);
-	return length == -ENOENT ? -ENOENT : 0;
-}
-
-/* A toolstack that takes the disk away writes both at once, and half of that means something else. -ENOENT: they are gone. */
-static int
-read_said(struct disk *disk, struct said *said)
-{
-	*said = (struct said){.disk = disk};
-	return store_transact(&disk->xenwatch->store, read_backend, said);
-}
-
-static void
-look_at_backend(struct disk *disk)
-{
-	struct said said;
-	int code = read_said(disk, &said);
-
-	if (disk->xenwatch->store.is_broken)
-		return;
-	if (code == -ENOENT)
-		disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_VANISHED});
-	else if (code == 0)
-		disk_event(disk,
-		    (struct xenbus_event){.kind = XENBUS_ON_BACKEND, .state = said.state, .is_online = said.is_online});
-	else
-		look_later(disk);
-}
-
-static void
-look_at_frontend(struct disk *disk)
-{
-	enum xenbus_state state = read_frontend_state(disk);
-
-	if (disk->xenwatch->store.is_broken)
-		return;
-	disk_event(disk,
-	    (struct xenbus_event){.kind = XENBUS_ON_FRONTEND, .state = state, .is_renewed = is_renewed(disk, state)});
-}
-
-static void
-write_again(struct disk *disk)
-{
-	unsigned actions = disk->unwritten;
-
-	disk->unwritten = 0;
-	if (actions && nodes_write(disk, actions) < 0)
-		disk->unwritten = actions;
-}
-
-static void
-look(struct disk *disk)
-{
-	disk->is_dirty = false;
-	look_at_backend(disk);
-	if (!disk->is_forgotten)
-		look_at_frontend(disk);
-	if (!disk->is_forgotten)
-		write_again(disk);
-	if (disk->xenwatch->store.is_broken)
-		xenwatch_lost_store(disk->xenwatch);
-}
-
-void
-disk_look_if_touched(struct disk *disk)
-{
-	if (!disk->is_dirty || disk->is_forgotten || !disk->has_nodes || disk->is_awaited)
-		return;
-	if (may_look(disk))
-		look(disk);
-}
-
-/* xenstored tells only dom0 which domains there are. All that a driver domain may read of another for sure is the frontend, which the toolstack takes away with the domain. */
-static bool
-is_domain_there(struct disk *disk)
-{
-	struct store *store = &disk->xenwatch->store;
-	char path[STORE_PATH_LEN];
-
-	if (store->domid != 0)
-		return store_has(store, XBT_NULL, disk->frontend);
-	if (store_is_introduced(store, disk->domid)) {
-		disk->was_introduced = true;
-		return true;
-	}
-	/* A disk of another's is written before its domain is known to xenstored, so that only who was known is gone. */
-	snprintf(path, sizeof path, "/local/domain/%u", disk->domid);
-	return !disk->was_introduced && strcmp(disk->type, DISK_OWN_TYPE) != 0 && store_has(store, XBT_NULL, path);
-}
+/* ---- its beginning ---- */
 
 void
 disk_check_domain(struct disk *disk)
 {
-	if (disk->is_forgotten || is_domain_there(disk))
+	if (disk->is_forgotten || look_domain_is_there(disk))
 		return;
 	if (disk->has_nodes) {
 		disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_DOMAIN_GONE});
@@ -322,16 +132,9 @@ disk_check_domain(struct disk *disk)
 void
 disk_begin(struct disk *disk)
 {
-	char path[STORE_PATH_LEN];
-	struct said said;
-
-	read_said(disk, &said);
-	disk->bus = xenbus_found(said.state, read_frontend_state(disk), said.is_online);
+	disk->bus = look_first(disk);
 	disk->has_nodes = true;
-	frontend_path(disk, path);
-	disk->is_watched = xs_watch(disk->xenwatch->store.handle, path, "frontend");
-	if (!disk->is_watched)
-		log_warning("%s cannot be watched: %s", path, strerror(errno));
+	look_watch(disk);
 	log_info("%s of domain %u: %s of %s, %s/%s", disk->vdev, disk->domid, disk->target.share.text,
 	    disk->target.exporter.text, xenbus_state_name(disk->bus.backend), xenbus_state_name(disk->bus.frontend));
 	/* A process that has rings of it says so in a moment. */
@@ -440,7 +243,7 @@ send_rings(struct disk *disk)
 		refuse_rings(disk, error.text);
 		return;
 	}
-	bucket_take(&disk->looks, rings.rings * (rings.pages + 1u) / NODES_PER_LOOK);
+	look_pay_for(disk, &rings);
 	rings.anew = !xenbus_is_recovery(&disk->bus);
 	disk->rings = rings;
 	send_to_attach(disk, MSG_XEN_RINGS, &rings);
@@ -533,7 +336,7 @@ carry_out(struct disk *disk, unsigned actions)
 		send_rings(disk);
 }
 
-static void
+void
 disk_event(struct disk *disk, struct xenbus_event event)
 {
 	unsigned actions;
@@ -561,7 +364,7 @@ disk_refuse(struct disk *disk, const char *why)
 	}
 	disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_DEVICE_OVER, .has_rings = disk->channel.fd >= 0});
 	/* An operator's goes from the guest as soon as that lets go of it: no toolstack knows of it, and its place must be free for the next attach. */
-	if (strcmp(disk->type, DISK_OWN_TYPE) == 0)
+	if (disk_is_own(disk))
 		disk_event(disk, (struct xenbus_event){.kind = XENBUS_ON_REMOVE});
 }
 

@@ -243,7 +243,7 @@ nodes_create(struct disk *disk, struct error *error)
 bool
 nodes_are_ours(const struct disk *disk)
 {
-	return disk->xenwatch->store.domid != 0 || strcmp(disk->type, DISK_OWN_TYPE) == 0;
+	return disk->xenwatch->store.domid != 0 || disk_is_own(disk);
 }
 
 static int
@@ -252,7 +252,7 @@ remove_nodes(struct store *store, xs_transaction_t at, void *owner)
 	const struct disk *disk = owner;
 	int code = store_remove(store, at, disk->backend);
 
-	if (code == 0 && strcmp(disk->type, DISK_OWN_TYPE) == 0)
+	if (code == 0 && disk_is_own(disk))
 		code = store_remove(store, at, disk->frontend);
 	return code;
 }
