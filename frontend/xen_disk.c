@@ -250,13 +250,6 @@ xen_disk_rings(const struct xen_disk *disk)
 /* ---- its device ---- */
 
 void
-xen_disk_move(struct xen_disk *disk, unsigned ring, struct backend *backend)
-{
-	if (ring < disk->queue_count && !disk->is_ended)
-		disk->queues[ring].backend = backend;
-}
-
-void
 xen_disk_release(struct xen_disk *disk)
 {
 	disk->is_released = true;

@@ -87,8 +87,6 @@ void xen_disk_disconnect(struct xen_disk *disk);
 bool xen_disk_is_connected(const struct xen_disk *disk);
 unsigned xen_disk_rings(const struct xen_disk *disk); /* 0: not connected */
 
-/* New requests of that ring go to `backend` from now on (NULL: are answered with errors). Those that have been submitted stay where they are. */
-void xen_disk_move(struct xen_disk *disk, unsigned ring, struct backend *backend);
 /* The device is about to go: new requests are answered with BLKIF_RSP_ERROR; those that a backend has are answered as it says. For good. */
 void xen_disk_release(struct xen_disk *disk);
 /* The device is gone: backends are not used any more, every request, waiting or new, is answered with BLKIF_RSP_ERROR, also after a reconnect. For good. */

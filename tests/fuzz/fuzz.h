@@ -15,17 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/require.h"
+
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-/* What must hold for any input. */
-#define REQUIRE(condition)                                                                             \
-	do {                                                                                           \
-		if (!(condition)) {                                                                    \
-			fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                                       \
-		}                                                                                      \
-	} while (0)
 
 static inline void
 seed_write(const char *name, const void *bytes, size_t length)

@@ -12,15 +12,8 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "crypto/enrol.h"
+#include "tests/unit/require.h"
 #include "wire/channel.h"
-
-#define ENROL_MUST(condition)                                                           \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
 
 /* A CA's directory. */
 struct made_ca {
@@ -33,7 +26,7 @@ made_ca_open(const struct made_ca *made)
 	struct pki_ca *ca =
 	    pki_ca_parse(made->pem, strlen(made->pem), made->key, strlen(made->key), clock_wall_us(), NULL);
 
-	ENROL_MUST(ca != NULL);
+	REQUIRE(ca != NULL);
 	return ca;
 }
 
@@ -42,7 +35,7 @@ made_ca_new(struct made_ca *made)
 {
 	struct pki_pair pair = {0};
 
-	ENROL_MUST(pki_make_ca("test.example", clock_wall_us(), &pair, NULL) == 0);
+	REQUIRE(pki_make_ca("test.example", clock_wall_us(), &pair, NULL) == 0);
 	*made = (struct made_ca){strdup(pair.certificate), strdup(pair.key), NULL};
 	pki_pair_clear(&pair);
 }
@@ -57,10 +50,10 @@ made_ca_roll_over(const struct made_ca *old, struct made_ca *both)
 
 	made_ca_new(&new);
 	new_ca = made_ca_open(&new);
-	ENROL_MUST(pki_cross(old_ca, new_ca, clock_wall_us(), &new.cross, &length, NULL) == 0);
+	REQUIRE(pki_cross(old_ca, new_ca, clock_wall_us(), &new.cross, &length, NULL) == 0);
 	both->key = new.key;
 	both->cross = new.cross;
-	ENROL_MUST(asprintf(&both->pem, "%s%s", new.pem, old->pem) > 0);
+	REQUIRE(asprintf(&both->pem, "%s%s", new.pem, old->pem) > 0);
 	free(new.pem);
 	pki_ca_free(old_ca);
 	pki_ca_free(new_ca);
@@ -73,7 +66,7 @@ made_ca_finish(const struct made_ca *both, struct made_ca *new)
 	static const char end[] = "-----END CERTIFICATE-----\n";
 	const char *at = strstr(both->pem, end);
 
-	ENROL_MUST(at != NULL);
+	REQUIRE(at != NULL);
 	*new = (struct made_ca){strndup(both->pem, (size_t)(at - both->pem) + strlen(end)), strdup(both->key), NULL};
 }
 
@@ -89,7 +82,7 @@ made_ca_free(struct made_ca *made)
 static inline void
 add_file(struct keystore *store, uint8_t kind, const char *text)
 {
-	ENROL_MUST(keystore_add(store, kind, text, strlen(text), NULL) == 0);
+	REQUIRE(keystore_add(store, kind, text, strlen(text), NULL) == 0);
 }
 
 /* netbus-keys of host m2 with that CA. */
@@ -102,7 +95,7 @@ enroller_new(const struct made_ca *made)
 	struct name host = {.text = "m2"};
 	struct error error = {0};
 
-	ENROL_MUST(pki_issue(ca, &host, PKI_ED25519, 1, clock_wall_us(), &pair, NULL) == 0);
+	REQUIRE(pki_issue(ca, &host, PKI_ED25519, 1, clock_wall_us(), &pair, NULL) == 0);
 	add_file(store, KEY_FILE_CERTIFICATE, pair.certificate);
 	add_file(store, KEY_FILE_KEY, pair.key);
 	add_file(store, KEY_FILE_CA, made->pem);
@@ -126,8 +119,8 @@ token_new(const struct keystore *store, const char *host, struct join_token *tok
 	uint8_t key[JOIN_TOKEN_KEY_LEN];
 
 	*token = (struct join_token){.expires_s = 4000000000};
-	ENROL_MUST(join_token_draw(token, key) == 0 && name_parse(host, "host", &token->host, NULL) == 0 &&
-		   parse_hex(keystore_authority(store), token->ca, sizeof token->ca) == 0);
+	REQUIRE(join_token_draw(token, key) == 0 && name_parse(host, "host", &token->host, NULL) == 0 &&
+		parse_hex(keystore_authority(store), token->ca, sizeof token->ca) == 0);
 }
 
 /* One conversation. */
@@ -161,7 +154,7 @@ talk_ask(struct talk *talk, struct newcomer *newcomer)
 	memset(talk, 0, sizeof *talk);
 	talk->newcomer = newcomer;
 	memset(talk->nonce, 7, sizeof talk->nonce);
-	ENROL_MUST(newcomer_request(newcomer, talk->nonce, &talk->request, NULL) == 0);
+	REQUIRE(newcomer_request(newcomer, talk->nonce, &talk->request, NULL) == 0);
 }
 
 static inline int
@@ -186,7 +179,7 @@ joiner_new(enum pki_key_type type, const struct join_token *token)
 {
 	struct newcomer *newcomer = newcomer_new(type, NULL);
 
-	ENROL_MUST(newcomer != NULL && newcomer_use_token(newcomer, token, NULL) == 0);
+	REQUIRE(newcomer != NULL && newcomer_use_token(newcomer, token, NULL) == 0);
 	return newcomer;
 }
 
@@ -195,7 +188,7 @@ renewer_new(enum pki_key_type type, const char *host, const struct newcomer_file
 {
 	struct newcomer *newcomer = newcomer_new(type, NULL);
 
-	ENROL_MUST(newcomer != NULL && newcomer_use_present(newcomer, host, present, NULL) == 0);
+	REQUIRE(newcomer != NULL && newcomer_use_present(newcomer, host, present, NULL) == 0);
 	return newcomer;
 }
 

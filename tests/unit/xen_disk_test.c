@@ -11,6 +11,16 @@
 #include "base/log.h"
 #include "frontend/xen_vbd.h"
 
+/* An ordinary device, and a guest that is connected to it. */
+static void
+world_connected(unsigned rings, unsigned pages)
+{
+	struct geometry geometry = device_geometry();
+
+	world_begin(&geometry, XEN_ABI_X86_64, rings, pages);
+	connect_disk();
+}
+
 /* ---- honest guests ---- */
 
 static bool
@@ -35,7 +45,7 @@ do_random_io(unsigned rounds)
 			hear_all();
 	}
 	finish_all();
-	MUST(memcmp(world.model, world.device.bytes, DEVICE_SECTORS * 512) == 0);
+	REQUIRE(memcmp(world.model, world.device.bytes, DEVICE_SECTORS * 512) == 0);
 }
 
 static void
@@ -141,11 +151,8 @@ a_request_of_4_mib_passes_in_parts(void **state)
 static void
 a_flush_with_data_reaches_the_device_as_a_flush_and_then_a_write(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	assert_true(ask_for(0, BLKIF_OP_FLUSH_DISKCACHE, 1, false, true));
 	push_all();
 	turns(2);
@@ -172,13 +179,11 @@ a_flush_with_data_reaches_the_device_as_a_flush_and_then_a_write(void **state)
 static void
 a_turn_has_one_batch_one_push_and_one_notification(void **state)
 {
-	struct geometry geometry = device_geometry();
 	const struct xen_counts *counts;
 	struct xen_counts before;
 
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	hear_all();
 	counts = xen_disk_counts(world.disk);
 	before = *counts;
@@ -214,12 +219,10 @@ a_turn_has_one_batch_one_push_and_one_notification(void **state)
 static void
 a_guest_that_did_not_ask_is_not_notified(void **state)
 {
-	struct geometry geometry = device_geometry();
 	uint64_t before;
 
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	front_head(&world.fronts[0])->rsp_event = world.fronts[0].ring.rsp_cons + 100;
 	before = world.guest.shared->notifications;
 	for (unsigned i = 0; i < 3; i++)
@@ -245,11 +248,8 @@ ask_late(void)
 static void
 a_request_that_comes_late_in_a_turn_is_not_missed(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	assert_true(ask_for(0, BLKIF_OP_FLUSH_DISKCACHE, 0, false, false));
 	world.device.on_kick = ask_late;
 	push_all();
@@ -350,7 +350,7 @@ small_requests_do_not_hold_the_memory_of_large_ones(void **state)
 }
 
 static void
-a_ring_is_served_by_the_backend_that_it_was_moved_to(void **state)
+each_ring_is_served_by_the_backend_that_its_owner_has_for_it(void **state)
 {
 	struct geometry geometry = device_geometry();
 	static struct device second;
@@ -359,9 +359,8 @@ a_ring_is_served_by_the_backend_that_it_was_moved_to(void **state)
 	world_begin(&geometry, XEN_ABI_X86_64, 2, 1);
 	second = world.device;
 	second.backend = (struct backend){&device_class, geometry};
+	world.backends[1] = &second.backend;
 	connect_disk();
-	xen_disk_move(world.disk, 1, &second.backend);
-	xen_disk_move(world.disk, 2, &second.backend); /* there is none */
 	for (unsigned i = 0; i < 2; i++)
 		assert_true(ask_for(i, BLKIF_OP_WRITE, 3, false, true));
 	push_all();
@@ -403,13 +402,11 @@ pending_of(uint8_t operation, unsigned count, bool is_indirect)
 static void
 a_grant_that_is_none_is_an_error_and_no_lie(void **state)
 {
-	struct geometry geometry = device_geometry();
 	struct pending *pending;
 	unsigned submitted;
 
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	/* A page of a write: nothing reaches the device. */
 	pending = pending_of(BLKIF_OP_WRITE, 5, false);
 	world.guest.shared->grants[pending->pages[3]] = NOT_GRANTED;
@@ -488,11 +485,8 @@ what_is_out_of_range_or_was_not_offered_is_answered_with_its_error(void **state)
 static void
 what_the_device_says_is_what_the_guest_hears(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	for (unsigned i = 0; i < 8; i++)
 		assert_true(ask_for(0, i % 2 ? BLKIF_OP_READ : BLKIF_OP_WRITE, 11, false, true));
 	let_all_fail();
@@ -613,11 +607,8 @@ each_lie_ends_the_service_once_and_hurts_nothing(void **state)
 static void
 nothing_reaches_the_device_in_the_turn_of_a_lie(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	assert_true(ask_for(0, BLKIF_OP_WRITE, 5, false, true));
 	assert_true(ask_for(0, BLKIF_OP_READ, 5, true, true));
 	outside_of_the_page_in_an_indirect();
@@ -764,11 +755,8 @@ put_writes(unsigned count)
 static void
 data_begins_with_a_page(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	put_writes(5);
 	for (unsigned i = 0; i < world.device.held_count; i++)
 		assert_int_equal((uintptr_t)world.device.held[i]->buffer % XEN_PAGE, 0);
@@ -779,11 +767,8 @@ data_begins_with_a_page(void **state)
 static void
 after_the_end_every_request_is_answered_with_an_error(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	put_writes(4);
 	assert_int_equal(world.device.held_count, 4);
 	let_all_fail();
@@ -798,7 +783,6 @@ after_the_end_every_request_is_answered_with_an_error(void **state)
 	turns(1);
 	hear_all();
 	assert_int_equal(world.failed, 7);
-	xen_disk_move(world.disk, 0, &world.device.backend); /* of no account */
 	put_writes(1);
 	let_all_fail();
 	hear_all();
@@ -831,7 +815,6 @@ after_the_end_no_part_is_given_to_any_backend(void **state)
 	assert_int_equal(world.device.held_count, XEN_PARTS_MAX);
 	let_all_fail();
 	xen_disk_end(world.disk);
-	xen_disk_move(world.disk, 0, &world.device.backend); /* of no account */
 	for (unsigned i = 0; i < 3; i++) {
 		device_complete_all(&world.device, 0); /* it was in time */
 		turns(2);
@@ -850,11 +833,8 @@ after_the_end_no_part_is_given_to_any_backend(void **state)
 static void
 a_guest_is_notified_of_each_ring_that_is_connected(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 3, 1);
-	connect_disk();
+	world_connected(3, 1);
 	assert_true(world.guest.shared->told[0] && world.guest.shared->told[1] && world.guest.shared->told[2]);
 	world_end();
 }
@@ -862,11 +842,8 @@ a_guest_is_notified_of_each_ring_that_is_connected(void **state)
 static void
 after_a_release_new_requests_fail_and_old_ones_do_not(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	put_writes(4);
 	xen_disk_release(world.disk);
 	assert_true(ask_for(0, BLKIF_OP_READ, 3, true, true));
@@ -884,13 +861,13 @@ after_a_release_new_requests_fail_and_old_ones_do_not(void **state)
 }
 
 static void
-a_ring_without_a_backend_answers_errors_until_it_has_one(void **state)
+a_ring_without_a_backend_answers_errors_until_it_connects_with_one(void **state)
 {
 	struct geometry geometry = device_geometry();
 
 	(void)state;
 	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	world.backend = NULL;
+	world.backends[0] = NULL;
 	connect_disk();
 	assert_true(ask_for(0, BLKIF_OP_WRITE, 2, false, true));
 	let_all_fail();
@@ -898,7 +875,10 @@ a_ring_without_a_backend_answers_errors_until_it_has_one(void **state)
 	turns(2);
 	hear_all();
 	assert_int_equal(world.failed, 1);
-	xen_disk_move(world.disk, 0, &world.device.backend);
+	disconnect_and_check();
+	fronts_begin();
+	world.backends[0] = &world.device.backend;
+	connect_disk();
 	do_random_io(5);
 	assert_int_equal(world.failed, 1);
 	world_end();
@@ -907,11 +887,8 @@ a_ring_without_a_backend_answers_errors_until_it_has_one(void **state)
 static void
 a_disconnect_answers_what_is_in_flight_and_takes_nothing_new(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 2, 1);
-	connect_disk();
+	world_connected(2, 1);
 	put_writes(4);
 	xen_disk_disconnect(world.disk);
 	assert_true(ask_for(1, BLKIF_OP_WRITE, 2, false, true));
@@ -1009,11 +986,8 @@ a_new_frontend_has_no_past(void **state)
 static void
 after_a_disconnect_there_is_nothing_to_recover(void **state)
 {
-	struct geometry geometry = device_geometry();
-
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	do_random_io(5);
 	disconnect_and_check();
 	fronts_begin();
@@ -1087,12 +1061,10 @@ kill_process(void)
 static void
 a_request_that_kills_each_process_is_given_up(void **state)
 {
-	struct geometry geometry = device_geometry();
 	struct error error = {0};
 
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	/* As long as something that was taken over is answered at last, any number may die. */
 	for (unsigned i = 0; i < 3 * XEN_FALLS_MOST; i++) {
 		put_writes(1);
@@ -1118,13 +1090,11 @@ a_request_that_kills_each_process_is_given_up(void **state)
 static void
 a_shadow_out_of_range_is_of_no_setup(void **state)
 {
-	struct geometry geometry = device_geometry();
 	struct xen_shadow *shadow;
 	struct xen_setup setup;
 
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	shadow = (struct xen_shadow *)(void *)world.shadow;
 	setup = world.setup;
 	assert_true(xen_shadow_is_of(shadow, &setup));
@@ -1148,11 +1118,9 @@ static void
 a_process_that_cannot_hear_its_rings_ends_and_leaves_them_to_the_next(void **state)
 {
 	static struct xen_port_class deaf;
-	struct geometry geometry = device_geometry();
 
 	(void)state;
-	world_begin(&geometry, XEN_ABI_X86_64, 1, 1);
-	connect_disk();
+	world_connected(1, 1);
 	put_writes(3);
 	deaf = sim_class;
 	deaf.take = take_fails;
@@ -1184,7 +1152,7 @@ main(void)
 	    cmocka_unit_test(a_request_that_comes_late_in_a_turn_is_not_missed),
 	    cmocka_unit_test(beyond_the_limit_of_bytes_the_ring_is_the_queue),
 	    cmocka_unit_test(small_requests_do_not_hold_the_memory_of_large_ones),
-	    cmocka_unit_test(a_ring_is_served_by_the_backend_that_it_was_moved_to),
+	    cmocka_unit_test(each_ring_is_served_by_the_backend_that_its_owner_has_for_it),
 	    cmocka_unit_test(a_grant_that_is_none_is_an_error_and_no_lie),
 	    cmocka_unit_test(what_is_out_of_range_or_was_not_offered_is_answered_with_its_error),
 	    cmocka_unit_test(what_the_device_says_is_what_the_guest_hears),
@@ -1199,7 +1167,7 @@ main(void)
 	    cmocka_unit_test(after_the_end_no_part_is_given_to_any_backend),
 	    cmocka_unit_test(a_guest_is_notified_of_each_ring_that_is_connected),
 	    cmocka_unit_test(after_a_release_new_requests_fail_and_old_ones_do_not),
-	    cmocka_unit_test(a_ring_without_a_backend_answers_errors_until_it_has_one),
+	    cmocka_unit_test(a_ring_without_a_backend_answers_errors_until_it_connects_with_one),
 	    cmocka_unit_test(a_disconnect_answers_what_is_in_flight_and_takes_nothing_new),
 	    cmocka_unit_test(a_process_that_leaves_is_not_noticed_by_the_guest),
 	    cmocka_unit_test(a_new_frontend_has_no_past),

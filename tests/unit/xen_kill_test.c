@@ -64,7 +64,7 @@ process_start(void)
 
 	chance();
 	pid = fork();
-	MUST(pid >= 0);
+	REQUIRE(pid >= 0);
 	if (pid == 0)
 		serve();
 	return pid;
@@ -76,8 +76,8 @@ process_kill(pid_t pid)
 	int status;
 
 	kill(pid, SIGKILL);
-	MUST(waitpid(pid, &status, 0) == pid);
-	MUST(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	REQUIRE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	/* They die too fast for what they took over to be answered; how many may is a_request_that_kills_each_process_is_given_up of xen_disk_test. */
 	((struct xen_shadow *)(void *)world.shadow)->falls = 0;
 }

@@ -10,6 +10,7 @@
 #include <ucontext.h>
 
 #include "frontend/xen_ring.h"
+#include "tests/unit/require.h"
 #include "tests/unit/xen_guest.h"
 
 #define MEMORY_LEN (XEN_RING_PAGES_MAX * XEN_PAGE + XEN_SHADOW_BYTES)
@@ -155,14 +156,6 @@ copy_side(struct side *to, const struct side *from)
 	to->front.ring.sring = (void *)memory;
 }
 
-#define MUST(condition)                                                                                \
-	do {                                                                                           \
-		if (!(condition)) {                                                                    \
-			fprintf(stderr, "%s:%d: after a death: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                                       \
-		}                                                                                      \
-	} while (0)
-
 /* The successor goes on, in any order, until the guest waits for nothing. */
 static void
 check_death(const struct side *dead)
@@ -171,19 +164,19 @@ check_death(const struct side *dead)
 
 	after.checks++;
 	copy_side(&after.side, dead);
-	MUST(xen_shadow_is_of(shadow_of(&after.side), &setup));
-	MUST(back_recovers(&after.back, &after.side, &lie) >= 0);
+	REQUIRE(xen_shadow_is_of(shadow_of(&after.side), &setup));
+	REQUIRE(back_recovers(&after.back, &after.side, &lie) >= 0);
 	while (back_takes(&after.back) || after.back.count > 0) {
 		for (unsigned i = below(4); i > 0 && after.back.count > 0; i--)
 			back_answers(&after.back, below(after.back.count));
 		if (below(2) == 0) {
 			xen_ring_push(&after.back.ring);
-			MUST(guest_hears_all(&after.side));
+			REQUIRE(guest_hears_all(&after.side));
 		}
 	}
 	xen_ring_push(&after.back.ring);
-	MUST(guest_hears_all(&after.side));
-	MUST(after.side.waiting_count == 0);
+	REQUIRE(guest_hears_all(&after.side));
+	REQUIRE(after.side.waiting_count == 0);
 }
 
 /* ---- each store faults ---- */

@@ -7,19 +7,12 @@
 #define NETBUS_TESTS_UNIT_XEN_WORLD_H
 
 #include "base/loop.h"
+#include "tests/unit/require.h"
 #include "tests/unit/test.h"
 #include "tests/unit/xen_guest.h"
 
 #define DEVICE_SECTORS 32768u /* 16 MiB */
 #define REQUESTS_MAX   1024u  /* that the guest waits for */
-
-#define MUST(condition)                                                                                \
-	do {                                                                                           \
-		if (!(condition)) {                                                                    \
-			fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                                       \
-		}                                                                                      \
-	} while (0)
 
 /* ---- chance ---- */
 
@@ -55,8 +48,8 @@ device_submit(struct backend *backend, struct io *io)
 {
 	struct device *device = (struct device *)backend;
 
-	MUST(io_check(&backend->geometry, io) == 0);
-	MUST(device->held_count < ARRAY_LENGTH(device->held));
+	REQUIRE(io_check(&backend->geometry, io) == 0);
+	REQUIRE(device->held_count < ARRAY_LENGTH(device->held));
 	device->held[device->held_count++] = io;
 	device->submitted++;
 	device->held_bytes += io->length;
@@ -153,7 +146,7 @@ struct world {
 	/* what the disk told */
 	unsigned asked, lies, drained;
 	const char *lie;
-	struct backend *backend; /* for rings that connect */
+	struct backend *backends[XEN_RINGS_MAX]; /* for rings that connect */
 	struct timer timer;
 	unsigned turns;
 };
@@ -163,9 +156,9 @@ static struct world world;
 static inline struct backend *
 on_ring(void *owner, unsigned ring)
 {
-	(void)owner, (void)ring;
+	(void)owner;
 	world.asked++;
-	return world.backend;
+	return world.backends[ring];
 }
 
 static inline void
@@ -201,7 +194,7 @@ turns(unsigned count)
 {
 	world.turns = count + 1;
 	timer_start(world.loop, &world.timer, 0, on_turn);
-	MUST(loop_run(world.loop) == 0);
+	REQUIRE(loop_run(world.loop) == 0);
 }
 
 /* ---- pages ---- */
@@ -211,7 +204,7 @@ page_take(enum grant grant)
 {
 	uint32_t page;
 
-	MUST(world.free_count > 0);
+	REQUIRE(world.free_count > 0);
 	page = world.free_pages[--world.free_count];
 	world.guest.shared->grants[page] = (uint8_t)grant;
 	return page;
@@ -276,10 +269,11 @@ disk_new(const struct geometry *geometry)
 	struct error error = {0};
 
 	world.device.backend = (struct backend){&device_class, *geometry};
-	world.backend = &world.device.backend;
+	for (unsigned i = 0; i < XEN_RINGS_MAX; i++)
+		world.backends[i] = &world.device.backend;
 	world.disk = xen_disk_new(
 	    world.loop, &world.guest.port, geometry, world.shadow, XEN_SHADOW_BYTES, &disk_events, &world, &error);
-	MUST(world.disk != NULL);
+	REQUIRE(world.disk != NULL);
 }
 
 /* A guest and a disk; nothing is connected. */
@@ -330,7 +324,7 @@ world_end(void)
 {
 	device_complete_all(&world.device, -ESHUTDOWN);
 	xen_disk_free(world.disk);
-	MUST(world.guest.mapped == 0 && world.guest.bound == 0);
+	REQUIRE(world.guest.mapped == 0 && world.guest.bound == 0);
 	for (unsigned i = 0; i < REQUESTS_MAX; i++)
 		if (world.pending[i].is_used)
 			pending_free(&world.pending[i]);
@@ -351,7 +345,7 @@ pending_new(unsigned ring)
 	unsigned i = 0;
 
 	while (world.pending[i].is_used)
-		MUST(++i < REQUESTS_MAX);
+		REQUIRE(++i < REQUESTS_MAX);
 	world.pending[i] = (struct pending){.is_used = true, .ring = ring};
 	world.pending[i].ask.id = (chance() << 10) | i;
 	world.waiting++;
@@ -494,7 +488,7 @@ static inline void
 check_untouched(const uint8_t *bytes, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
-		MUST(bytes[i] == 0xa5);
+		REQUIRE(bytes[i] == 0xa5);
 }
 
 /* What was read is what the device must hold there, and what is beside the segments is as it was. */
@@ -508,7 +502,7 @@ check_read(const struct pending *pending)
 		const uint8_t *page = page_at(segment->gref - GUEST_REFERENCE);
 		size_t start = segment->first_sect * 512u, end = (segment->last_sect + 1u) * 512u;
 
-		MUST(memcmp(page + start, model, end - start) == 0);
+		REQUIRE(memcmp(page + start, model, end - start) == 0);
 		check_untouched(page, start);
 		check_untouched(page + end, XEN_PAGE - end);
 		model += end - start;
@@ -534,9 +528,9 @@ hear(const struct said *said, unsigned ring)
 {
 	struct pending *pending = &world.pending[said->id % REQUESTS_MAX];
 
-	MUST(pending->is_used && pending->ask.id == said->id && pending->ring == ring);
-	MUST(said->operation == pending->ask.operation);
-	MUST(said->status == BLKIF_RSP_OKAY || pending->may_fail);
+	REQUIRE(pending->is_used && pending->ask.id == said->id && pending->ring == ring);
+	REQUIRE(said->operation == pending->ask.operation);
+	REQUIRE(said->status == BLKIF_RSP_OKAY || pending->may_fail);
 	world.answered++;
 	world.failed += said->status != BLKIF_RSP_OKAY;
 	if (said->status == BLKIF_RSP_OKAY && said->operation == BLKIF_OP_READ)
@@ -577,7 +571,7 @@ finish_all(void)
 		device_complete_some(&world.device, 1 + below(64));
 		hear_all();
 	}
-	MUST(world.waiting == 0);
+	REQUIRE(world.waiting == 0);
 }
 
 #endif
