@@ -562,10 +562,30 @@ answer_rings(const struct peer *attach)
 void
 answer_close(const struct peer *attach, bool gone)
 {
-	const struct msg_xen_rings_down down = {0};
-
 	REQUIRE(hear(attach, MSG_XEN_CLOSE).xen_close.gone == gone);
-	say(attach, MSG_XEN_RINGS_DOWN, &down, -1);
+	say(attach, MSG_XEN_RINGS_DOWN, &(struct msg_xen_rings_down){0}, -1);
+}
+
+struct place
+disk_served(unsigned domid)
+{
+	struct place place = place_of(0, "qdisk", domid, 51712);
+
+	domain_make(domid, "web-1");
+	watch_start_serving("netbus,qdisk");
+	disk_make(&place, TARGET, "w");
+	return place;
+}
+
+void
+connect_rings(const struct peer *attach, const struct place *place)
+{
+	wait_backend(place, 2);
+	frontend_sets_up(place, 8, 17);
+	hear(attach, MSG_XEN_RINGS);
+	answer_rings(attach);
+	wait_backend(place, 4);
+	frontend_says(place, 4);
 }
 
 struct peer
@@ -573,22 +593,15 @@ connect_disk(const struct place *place)
 {
 	struct peer attach = attach_ordered(place);
 
-	wait_backend(place, 2);
-	frontend_sets_up(place, 8, 17);
-	hear(&attach, MSG_XEN_RINGS);
-	answer_rings(&attach);
-	wait_backend(place, 4);
-	frontend_says(place, 4);
+	connect_rings(&attach, place);
 	return attach;
 }
 
 void
 answer_end(const struct peer *attach)
 {
-	const struct msg_xen_rings_down down = {0};
-
 	hear(attach, MSG_XEN_CLOSE);
-	say(attach, MSG_XEN_RINGS_DOWN, &down, -1);
+	say(attach, MSG_XEN_RINGS_DOWN, &(struct msg_xen_rings_down){0}, -1);
 }
 
 /* ---- which ---- */

@@ -58,6 +58,9 @@ struct place {
 	char backend[PATH_LEN], frontend[PATH_LEN];
 };
 
+/* The disk that is tried, unless it is about another. */
+#define TARGET "aio:netbus://m2/acme/disk-1"
+
 struct place place_of(unsigned owner, const char *type, unsigned domid, unsigned device);
 /* Both directories in one transaction, as libxl writes them. */
 void disk_make(const struct place *place, const char *params, const char *mode);
@@ -95,9 +98,13 @@ bool is_closed(const struct peer *peer);
 /* XEN_CHANNEL; what the disk's netbus-attach-xen has in hand. */
 struct peer attach_start(const struct place *place);
 void attach_ready(const struct peer *attach, bool connected);
+/* xvda of a new domain "web-1", as libxl writes it while netbus-xenwatch looks on. */
+struct place disk_served(unsigned domid);
 /* XEN_DISK was asked: ordered, up. */
 struct peer attach_ordered(const struct place *place);
-/* All the way to Connected on both sides. */
+/* From InitWait to Connected on both sides. */
+void connect_rings(const struct peer *attach, const struct place *place);
+/* All the way. */
 struct peer connect_disk(const struct place *place);
 void answer_rings(const struct peer *attach);
 void answer_close(const struct peer *attach, bool gone);

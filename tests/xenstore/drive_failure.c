@@ -13,20 +13,15 @@
 #define UNDER_SANITIZER false
 #endif
 
-#define TARGET "aio:netbus://m2/acme/disk-1"
-
 /* netbus-attach-xen dies: the guest is connected and stays so, and the next one gets the rings that the guest has. */
 static void
 gives_the_rings_to_the_next_process(void)
 {
 	const struct msg_xen_over over = {.domid = 51, .device = 51712, .again = 1, .reason = 2, .text = "it crashed"};
-	struct place place = place_of(0, "qdisk", 51, 51712);
+	struct place place = disk_served(51);
 	struct msg_xen_rings rings;
 	struct peer attach;
 
-	domain_make(51, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	for (unsigned i = 0; i < 2; i++) {
 		require_quiet("%s", place.backend);
@@ -45,12 +40,9 @@ gives_the_rings_to_the_next_process(void)
 static void
 lets_a_guest_leave_while_there_is_no_process(void)
 {
-	struct place place = place_of(0, "qdisk", 52, 51712);
+	struct place place = disk_served(52);
 	struct peer attach;
 
-	domain_make(52, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	require_quiet("%s", place.backend);
 	close(attach.fd);
@@ -68,12 +60,9 @@ static void
 closes_a_disk_that_is_revoked(void)
 {
 	const struct msg_xen_over over = {.domid = 53, .device = 51712, .reason = 2, .text = "revoked (record 9)"};
-	struct place place = place_of(0, "qdisk", 53, 51712);
+	struct place place = disk_served(53);
 	struct peer attach;
 
-	domain_make(53, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	say(&broker, MSG_XEN_OVER, &over, -1);
 	wait_backend(&place, 5);
@@ -94,12 +83,9 @@ has_rings_let_go_that_nobody_told_of(void)
 {
 	const struct msg_xen_over again = {.domid = 54, .device = 51712, .again = 1, .reason = 2, .text = "it crashed"};
 	const struct msg_xen_over over = {.domid = 54, .device = 51712, .reason = 2, .text = "refused"};
-	struct place place = place_of(0, "qdisk", 54, 51712);
+	struct place place = disk_served(54);
 	struct peer attach;
 
-	domain_make(54, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	close(attach.fd);
 	say(&broker, MSG_XEN_OVER, &again, -1);
@@ -181,12 +167,9 @@ static void
 drops_a_process_that_breaks_the_rules(void)
 {
 	const struct msg_xen_gone gone = {59, 51712};
-	struct place place = place_of(0, "qdisk", 59, 51712);
+	struct place place = disk_served(59);
 	struct peer attach;
 
-	domain_make(59, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = attach_ordered(&place);
 	wait_backend(&place, 2);
 	say(&attach, MSG_XEN_GONE, &gone, -1);
@@ -208,12 +191,9 @@ offers_whole_blocks_only(void)
 	    .physical_block = 4096,
 	    .flags = DEVICE_READ_ONLY | DEVICE_DISCARD,
 	    .rings = 16};
-	struct place place = place_of(0, "qdisk", 60, 51712);
+	struct place place = disk_served(60);
 	struct peer attach;
 
-	domain_make(60, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	hear(&broker, MSG_XEN_DISK);
 	attach = attach_start(&place);
 	say(&attach, MSG_XEN_READY, &ready, -1);
@@ -227,11 +207,7 @@ offers_whole_blocks_only(void)
 static void
 locks_every_thread_down(void)
 {
-	struct place place = place_of(0, "qdisk", 61, 51712);
-
-	domain_make(61, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
+	disk_served(61);
 	hear(&broker, MSG_XEN_DISK);
 	require_of_threads("NoNewPrivs:\t1", 2);
 	if (!UNDER_SANITIZER)

@@ -10,19 +10,14 @@
 #include "base/loop.h"
 #include "tests/xenstore/drive.h"
 
-#define TARGET "aio:netbus://m2/acme/disk-1"
-
 static void
 passes_on_many_rings_of_many_pages(void)
 {
-	struct place place = place_of(0, "qdisk", 31, 51712);
+	struct place place = disk_served(31);
 	struct msg_xen_rings rings;
 	struct peer attach;
 	char text[12];
 
-	domain_make(31, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = attach_ordered(&place);
 	wait_backend(&place, 2);
 	put("4", "%s/multi-queue-num-queues", place.frontend);
@@ -50,12 +45,9 @@ passes_on_many_rings_of_many_pages(void)
 static void
 takes_a_guest_that_boots_anew_in_place(void)
 {
-	struct place place = place_of(0, "qdisk", 32, 51712);
+	struct place place = disk_served(32);
 	struct peer attach;
 
-	domain_make(32, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	for (unsigned i = 0; i < 3; i++) {
 		frontend_says(&place, 5);
@@ -78,13 +70,10 @@ takes_a_guest_that_boots_anew_in_place(void)
 static void
 takes_new_rings_after_a_resume(void)
 {
-	struct place place = place_of(0, "qdisk", 33, 51712);
+	struct place place = disk_served(33);
 	struct msg_xen_rings rings;
 	struct peer attach;
 
-	domain_make(33, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	wait_for("4", "%s/state", place.frontend);
 	require_quiet("%s", place.backend);
@@ -125,12 +114,9 @@ refuses_rings_that_cannot_be(void)
 	    {"multi-queue-num-queues", "5", "1"},
 	    {"multi-queue-num-queues", "0", "1"},
 	};
-	struct place place = place_of(0, "qdisk", 34, 51712);
+	struct place place = disk_served(34);
 	struct peer attach;
 
-	domain_make(34, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = attach_ordered(&place);
 	wait_backend(&place, 2);
 	for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
@@ -158,12 +144,9 @@ static void
 takes_nonsense_for_no_state(void)
 {
 	static const char *const states[] = {"9", "44", "-4", " 4", "4 ", "", "four", "0x4"};
-	struct place place = place_of(0, "qdisk", 35, 51712);
+	struct place place = disk_served(35);
 	struct peer attach;
 
-	domain_make(35, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
 		put(states[i], "%s/state", place.frontend);
@@ -219,12 +202,9 @@ static void
 never_serves_a_liar_again(void)
 {
 	const struct msg_xen_lie lie = {.text = "request 7 has 400 segments"};
-	struct place place = place_of(0, "qdisk", 38, 51712);
+	struct place place = disk_served(38);
 	struct peer attach;
 
-	domain_make(38, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	say(&attach, MSG_XEN_LIE, &lie, -1);
 	answer_close(&attach, false);

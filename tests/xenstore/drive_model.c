@@ -17,8 +17,6 @@
 #include "daemon/xen_dm.h"
 #include "tests/xenstore/drive.h"
 
-#define TARGET "aio:netbus://m2/acme/disk-1"
-
 /* ---- libxl ---- */
 
 struct model {

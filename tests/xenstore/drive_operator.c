@@ -42,12 +42,7 @@ put_disk(const struct place *place, const char *domain)
 	REQUIRE(says(NULL, "%s", place->backend) &&
 		says(NULL, "%s", place->frontend)); /* the guest sees no disk that it may not get */
 	attach_ready(&attach, false);
-	wait_backend(place, 2);
-	frontend_sets_up(place, 8, 17);
-	hear(&attach, MSG_XEN_RINGS);
-	answer_rings(&attach);
-	wait_backend(place, 4);
-	frontend_says(place, 4);
+	connect_rings(&attach, place);
 	return attach;
 }
 

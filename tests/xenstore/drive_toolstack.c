@@ -7,8 +7,6 @@
 
 #include "tests/xenstore/drive.h"
 
-#define TARGET "aio:netbus://m2/acme/disk-1"
-
 static void
 check_published(const struct place *place)
 {
@@ -40,14 +38,11 @@ check_published(const struct place *place)
 static void
 serves_a_disk_that_libxl_wrote(void)
 {
-	struct place place = place_of(0, "qdisk", 11, 51712);
+	struct place place = disk_served(11);
 	struct msg_xen_disk ask;
 	struct msg_xen_rings rings;
 	struct peer attach;
 
-	domain_make(11, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	ask = hear(&broker, MSG_XEN_DISK).xen_disk;
 	REQUIRE(ask.domid == 11 && ask.device == 51712 && ask.mode == ACCESS_RW);
 	REQUIRE(strcmp(ask.domain, "web-1") == 0 && strcmp(ask.uuid, UUID) == 0 && strcmp(ask.vdev, "xvda") == 0);
@@ -74,13 +69,10 @@ serves_a_disk_that_libxl_wrote(void)
 static void
 lets_a_disk_go_that_libxl_takes_away(void)
 {
-	struct place place = place_of(0, "qdisk", 12, 51712);
+	struct place place = disk_served(12);
 	struct peer attach;
 	struct msg_xen_gone gone;
 
-	domain_make(12, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	disk_take_away(&place);
 	hear_nothing(&attach, 100);
@@ -108,11 +100,8 @@ lets_a_disk_go_that_libxl_takes_away(void)
 static void
 answers_closed_when_a_disk_goes_that_never_was_up(void)
 {
-	struct place place = place_of(0, "qdisk", 13, 51712);
+	struct place place = disk_served(13);
 
-	domain_make(13, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	hear(&broker, MSG_XEN_DISK);
 	disk_take_away(&place);
 	wait_backend(&place, 6);
@@ -123,12 +112,9 @@ answers_closed_when_a_disk_goes_that_never_was_up(void)
 static void
 answers_closed_when_the_frontend_is_removed_by_force(void)
 {
-	struct place place = place_of(0, "qdisk", 14, 51712);
+	struct place place = disk_served(14);
 	struct peer attach;
 
-	domain_make(14, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	disk_take_away(&place);
 	take_away("%s", place.frontend);
@@ -141,12 +127,9 @@ answers_closed_when_the_frontend_is_removed_by_force(void)
 static void
 lets_go_of_a_disk_whose_nodes_vanish(void)
 {
-	struct place place = place_of(0, "qdisk", 15, 51712);
+	struct place place = disk_served(15);
 	struct peer attach;
 
-	domain_make(15, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	attach = connect_disk(&place);
 	take_away("/local/domain/0/backend/qdisk/15");
 	answer_close(&attach, true);
@@ -269,13 +252,10 @@ follows_no_path_that_a_node_names(void)
 static void
 says_why_a_disk_is_refused(void)
 {
-	struct place place = place_of(0, "qdisk", 22, 51712);
+	struct place place = disk_served(22);
 	const struct msg_xen_over over = {
 	    .domid = 22, .device = 51712, .reason = 2, .text = "acme/web-1 does not get it (record 7)"};
 
-	domain_make(22, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	hear(&broker, MSG_XEN_DISK);
 	say(&broker, MSG_XEN_OVER, &over, -1);
 	wait_backend(&place, 6);
@@ -290,14 +270,11 @@ says_why_a_disk_is_refused(void)
 static void
 asks_again_for_what_may_heal(void)
 {
-	struct place place = place_of(0, "qdisk", 23, 51712);
+	struct place place = disk_served(23);
 	const struct msg_xen_over over = {
 	    .domid = 23, .device = 51712, .again = 1, .reason = 2, .text = "m2 is not reachable"};
 	struct peer attach;
 
-	domain_make(23, "web-1");
-	watch_start_serving("netbus,qdisk");
-	disk_make(&place, TARGET, "w");
 	for (unsigned i = 0; i < 2; i++) {
 		hear(&broker, MSG_XEN_DISK);
 		say(&broker, MSG_XEN_OVER, &over, -1);
