@@ -228,10 +228,10 @@ $(foreach t,$(BENCH_TOOLS) policy,$(eval $(call bench_tool,$(t))))
 # What tests/xen runs inside its emulated machines and guests, and what makes their kernel: static, and never with a sanitizer.
 XEN_TOOLS := agent vmlinux work hostile load hypercalls grants
 
-$(BUILD)/xen/%: tests/xen/%.c | $(BUILD)/setup.ok
+$(BUILD)/xen/%: tests/xen/%.c tests/xen/now.h | $(BUILD)/setup.ok
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
-	$(Q)$(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARN) -static -pthread -o $@ $<
+	$(Q)$(CC) -D_GNU_SOURCE -I. -std=gnu17 -O2 -g $(WARN) -static -pthread -o $@ $<
 
 # The exceptions: libxenstore's thread does not start in a static program.
 xen_tool = $(CC) -D_GNU_SOURCE -I. -std=gnu17 -O2 -g $(WARN) -o $@ $(filter %.c,$^) -Wl,--as-needed -lxenstore -lxengnttab -lxenevtchn
@@ -239,7 +239,7 @@ $(BUILD)/xen/hostile: $(wildcard tests/xen/hostile*.c) tests/xen/guest_disk.c $(
 	@mkdir -p $(@D)
 	@echo '  CC    tests/xen/hostile.c'
 	$(Q)$(xen_tool)
-$(BUILD)/xen/grants: tests/xen/grants.c | $(BUILD)/setup.ok
+$(BUILD)/xen/grants: tests/xen/grants.c tests/xen/now.h | $(BUILD)/setup.ok
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
 	$(Q)$(xen_tool)

@@ -28,8 +28,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/xen/now.h"
 
 #define LINE_MOST  (1u << 18) /* bytes of a message, with its payload in base64 */
 #define PIECE      3000       /* bytes of output in one @out */
@@ -50,21 +51,12 @@ give_up(const char *format, ...)
 	exit(NO_ANSWER);
 }
 
-/* ---- time, in ms ---- */
-
-static int64_t
-now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * INT64_C(1000) + time.tv_nsec / 1000000;
-}
+/* ---- deadlines, in ms ---- */
 
 static int
 left_until(int64_t deadline)
 {
-	int64_t left = deadline - now();
+	int64_t left = deadline - now_ms();
 
 	return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
@@ -72,7 +64,7 @@ left_until(int64_t deadline)
 static int64_t
 deadline_in(const char *seconds)
 {
-	return now() + strtol(seconds, NULL, 10) * INT64_C(1000);
+	return now_ms() + strtol(seconds, NULL, 10) * INT64_C(1000);
 }
 
 /* ---- base64 (RFC 4648 section 4) ---- */
@@ -228,7 +220,7 @@ line_next(struct line *line, int64_t deadline)
 			continue;
 		if (line->used == sizeof line->text) /* noise */
 			line->used = 0;
-		if (poll(&(struct pollfd){line->fd, POLLIN, 0}, 1, left_until(deadline)) <= 0 && now() >= deadline)
+		if (poll(&(struct pollfd){line->fd, POLLIN, 0}, 1, left_until(deadline)) <= 0 && now_ms() >= deadline)
 			return NULL;
 		got = read(line->fd, line->text + line->used, sizeof line->text - line->used);
 		if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
@@ -329,7 +321,7 @@ answer_run(const struct line *line, const char *id, unsigned seconds, const char
 		return;
 	text[length] = '\0';
 	command_start(&command, (const char *)text);
-	code = command_end(&command, line, id, now() + seconds * INT64_C(1000));
+	code = command_end(&command, line, id, now_ms() + seconds * INT64_C(1000));
 	line_say(line, "@end %s %d %lu", id, code, command.sent);
 	while (waitpid(-1, NULL, WNOHANG) > 0) /* init's children */
 		;
@@ -386,7 +378,7 @@ collect(struct line *line, const char *id, int64_t deadline)
 static void
 new_id(char *id, size_t room)
 {
-	snprintf(id, room, "%d.%ld", getpid(), (long)now());
+	snprintf(id, room, "%d.%ld", getpid(), (long)now_ms());
 }
 
 /* The other end keeps the deadline; here it has some seconds more, to say so. */
@@ -415,8 +407,8 @@ greet(struct line *line, const char *seconds)
 	char id[64];
 
 	new_id(id, sizeof id);
-	while (now() < deadline) {
-		int64_t again = now() + PING_EVERY;
+	while (now_ms() < deadline) {
+		int64_t again = now_ms() + PING_EVERY;
 
 		line_say(line, "@ping %s", id);
 		if (collect(line, id, again < deadline ? again : deadline) == 0)

@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <xengnttab.h>
+
+#include "tests/xen/now.h"
 
 #define GRANTS 256u /* 1 MiB */
 #define PAGE   4096u
@@ -75,25 +76,16 @@ by_map(unsigned pages)
 	xengnttab_unmap(self.table, mapped, pages);
 }
 
-static double
-now_us(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
-}
-
 /* The quickest of many: what else the machine does is in the others. */
 static double
 cost_us(void (*way)(unsigned), unsigned pages)
 {
-	double end = now_us() + RUN_US, least = RUN_US, begin, took;
+	double end = (double)now_ns() / 1e3 + RUN_US, least = RUN_US, begin, took;
 
 	do {
-		begin = now_us();
+		begin = (double)now_ns() / 1e3;
 		way(pages);
-		took = now_us() - begin;
+		took = (double)now_ns() / 1e3 - begin;
 		if (took < least)
 			least = took;
 	} while (begin < end);

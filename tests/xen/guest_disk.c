@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define HEADER_BYTES 64u /* of a shared ring: four indices and room */
 
@@ -18,15 +17,6 @@ give_up(const char *what)
 {
 	perror(what);
 	exit(2);
-}
-
-int64_t
-guest_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
 /* ---- nodes ---- */
@@ -95,11 +85,11 @@ wait_node(struct guest_disk *disk, int64_t ms)
 bool
 guest_await_state(struct guest_disk *disk, enum guest_state a, enum guest_state b, int64_t ms)
 {
-	int64_t until = guest_now_ms() + ms, left;
+	int64_t until = now_ms() + ms, left;
 	enum guest_state now;
 
 	while ((now = guest_backend_state(disk)) != a && now != b) {
-		if (now == GUEST_GONE || (left = until - guest_now_ms()) <= 0)
+		if (now == GUEST_GONE || (left = until - now_ms()) <= 0)
 			return false;
 		wait_node(disk, left);
 	}

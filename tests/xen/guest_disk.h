@@ -17,6 +17,8 @@
 #include <xengnttab.h>
 #include <xenstore.h>
 
+#include "tests/xen/now.h"
+
 #define GUEST_PAGE         4096u
 #define GUEST_SECTOR       512u
 #define GUEST_RINGS_MAX    16u
@@ -103,8 +105,6 @@ struct guest_disk {
 	uint8_t *data, *indirect, *read_only_page;
 	uint32_t data_reference[GUEST_DATA_PAGES], indirect_reference[GUEST_INDIRECT], read_only_reference;
 };
-
-int64_t guest_now_ms(void);
 
 /* Finds device/vbd/DEVICE of this domain. */
 void guest_open(struct guest_disk *disk, unsigned device);

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BARRED_MS 10000
 
@@ -111,11 +110,11 @@ ring_time(struct hostile *hostile)
 static void
 go(struct hostile *hostile, int64_t until, bool lies)
 {
-	while (guest_now_ms() < until && hostile->failures < 20) {
+	while (now_ms() < until && hostile->failures < 20) {
 		reconnect(hostile);
 		hostile_check_service(hostile, 4);
 		if (!lies) {
-			while (hostile->connected && guest_now_ms() < until && hostile->failures < 20)
+			while (hostile->connected && now_ms() < until && hostile->failures < 20)
 				hostile_check_service(hostile, 4);
 			if (!hostile->connected)
 				hostile_wrong(hostile, "an honest frontend was disconnected");
@@ -148,7 +147,7 @@ run(unsigned device, int64_t seconds, uint64_t seed, const char *only, bool lies
 	guest_open(&hostile.disk, device);
 	printf("seed %" PRIu64 ", device %u, backend %s, %" PRId64 " s\n", seed, device, hostile.disk.backend, seconds);
 	fflush(stdout);
-	go(&hostile, guest_now_ms() + seconds * 1000, lies);
+	go(&hostile, now_ms() + seconds * 1000, lies);
 	return print_counts(&hostile);
 }
 

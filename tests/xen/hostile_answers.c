@@ -121,7 +121,7 @@ is_served(struct hostile *hostile)
 bool
 hostile_drain(struct hostile *hostile)
 {
-	int64_t until = guest_now_ms() + ANSWER_MS;
+	int64_t until = now_ms() + ANSWER_MS;
 	const struct pending *waiting;
 
 	while (hostile_collect(hostile), (waiting = first_waiting(hostile)) && hostile->connected) {
@@ -129,7 +129,7 @@ hostile_drain(struct hostile *hostile)
 		hostile_collect(hostile);
 		if (!first_waiting(hostile) || !is_served(hostile))
 			break;
-		if (guest_now_ms() >= until) {
+		if (now_ms() >= until) {
 			hostile_wrong(hostile, "%s: no answer in %d s, and the backend is connected",
 			    hostile_act_name(waiting->act), ANSWER_MS / 1000);
 			hostile->connected = false;
@@ -171,7 +171,7 @@ static int
 ask(struct hostile *hostile, unsigned ring, struct guest_request *request)
 {
 	struct guest_disk *disk = &hostile->disk;
-	int64_t until = guest_now_ms() + ANSWER_MS;
+	int64_t until = now_ms() + ANSWER_MS;
 	struct guest_response response;
 
 	request->id = dice_roll(&hostile->dice);
@@ -182,7 +182,7 @@ ask(struct hostile *hostile, unsigned ring, struct guest_request *request)
 		guest_wait(disk, 20);
 		if (!is_served(hostile))
 			return 1;
-		if (guest_now_ms() >= until) {
+		if (now_ms() >= until) {
 			hostile_wrong(hostile, "an honest request has no answer in %d s", ANSWER_MS / 1000);
 			hostile->connected = false;
 			return 1;

@@ -196,7 +196,7 @@ show_content(struct tries *tries)
 	struct guest_request read = {
 	    .operation = GUEST_READ, .segments = 1, .segment = {{disk->data_reference[0], 0, 7}}};
 	struct guest_response response;
-	int64_t until = guest_now_ms() + ANSWER_MS;
+	int64_t until = now_ms() + ANSWER_MS;
 	unsigned i;
 
 	guest_close(disk, 2000);
@@ -207,7 +207,7 @@ show_content(struct tries *tries)
 	guest_put(disk, disk->ring, &read);
 	guest_publish(disk->ring);
 	guest_notify(disk, disk->ring);
-	while (guest_take(disk->ring, &response) != 1 && guest_now_ms() < until)
+	while (guest_take(disk->ring, &response) != 1 && now_ms() < until)
 		guest_wait(disk, 20);
 	fputs("content: ", stdout);
 	for (i = 0; i < 32; i++)

@@ -68,7 +68,7 @@ act_change_published(struct hostile *hostile, unsigned ring, unsigned act)
 	pending = last_thrown(hostile, ring, request.id);
 	pending->unsure = true;
 	send(hostile, ring);
-	for (until = guest_now_ms() + 20; pending->waits && guest_now_ms() < until; hostile_collect(hostile)) {
+	for (until = now_ms() + 20; pending->waits && now_ms() < until; hostile_collect(hostile)) {
 		guest_encode(hostile->disk.shape.abi, &other, slot);
 		guest_encode(hostile->disk.shape.abi, &request, slot);
 	}
@@ -90,7 +90,7 @@ act_change_indirect(struct hostile *hostile, unsigned ring, unsigned act)
 	hostile_throw(hostile, ring, &request, act, FATE_ANY);
 	pending = last_thrown(hostile, ring, request.id);
 	send(hostile, ring);
-	for (until = guest_now_ms() + 20; pending->waits && guest_now_ms() < until; hostile_collect(hostile)) {
+	for (until = now_ms() + 20; pending->waits && now_ms() < until; hostile_collect(hostile)) {
 		put_indirect_segment(hostile, at, bad);
 		put_indirect_segment(hostile, at, good_one);
 	}

@@ -13,8 +13,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/xen/now.h"
 
 #define DEPTH_MAX 64
 
@@ -30,15 +31,6 @@ give_up(const char *what)
 {
 	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
 	exit(2);
-}
-
-static double
-now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 static void
@@ -78,7 +70,7 @@ open_disk(const char *path, unsigned depth)
 
 /* Answers are taken one by one as they come; each makes room for another request until the time is over. */
 static uint64_t
-run(unsigned depth, double until)
+run(unsigned depth, int64_t until)
 {
 	struct io_event events[DEPTH_MAX];
 	unsigned flying = 0, i;
@@ -95,7 +87,7 @@ run(unsigned depth, double until)
 				give_up("a request failed");
 			done++;
 			flying--;
-			if (now() < until) {
+			if (now_ns() < until) {
 				send(&load.asks[events[k].data]);
 				flying++;
 			}
@@ -109,7 +101,7 @@ main(int argc, char **argv)
 {
 	unsigned depth = argc == 6 ? (unsigned)strtoul(argv[4], NULL, 10) : 0;
 	uint64_t done;
-	double begin;
+	int64_t begin;
 
 	if (depth < 1 || depth > DEPTH_MAX) {
 		fprintf(stderr, "usage: load DISK read|write BLOCK DEPTH SECONDS, at most %d deep\n", DEPTH_MAX);
@@ -118,8 +110,8 @@ main(int argc, char **argv)
 	load.writes = strcmp(argv[2], "write") == 0;
 	load.block = strtoull(argv[3], NULL, 10);
 	open_disk(argv[1], depth);
-	begin = now();
-	done = run(depth, begin + strtod(argv[5], NULL));
-	printf("requests %llu seconds %.3f\n", (unsigned long long)done, now() - begin);
+	begin = now_ns();
+	done = run(depth, begin + (int64_t)(strtod(argv[5], NULL) * 1e9));
+	printf("requests %llu seconds %.3f\n", (unsigned long long)done, (double)(now_ns() - begin) / 1e9);
 	return 0;
 }

@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "tests/xen/now.h"
 
 #define BLOCK   4096u
 #define RUN     16u /* blocks in one request, at most */
@@ -51,15 +52,6 @@ on_term(int number)
 {
 	(void)number;
 	stop = 1;
-}
-
-static int64_t
-now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * INT64_C(1000) + time.tv_nsec / 1000000;
 }
 
 /* splitmix64 */
